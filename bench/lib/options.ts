@@ -1,0 +1,77 @@
+/** What every bench can be told on its command line, and the sentence for one it cannot. */
+import { parseArgs } from "node:util";
+
+/** The transports that calls are measured over. */
+export const transports = ["memory", "tcp", "tls"] as const;
+/** One of {@linkcode transports}. */
+export type BenchTransport = (typeof transports)[number];
+
+/** Options of all benches; each reads those that mean something to it. */
+export interface BenchOptions {
+  /** How long each side of a ratio is measured, all rounds together, in seconds. Default 3. */
+  readonly seconds: number;
+  /** Into how many rounds that is cut, the sides taking turns. Default 10. */
+  readonly rounds: number;
+  /** How many calls are under way at a time; one table row each. Default 1 and 256. */
+  readonly inFlight: readonly number[];
+  /** Default: all. */
+  readonly transports: readonly BenchTransport[];
+  /** How many links the memory of a link is measured with. Default 100. */
+  readonly links: number;
+  /** How often a process is started. Default 10. */
+  readonly starts: number;
+  /** Print JSON instead of a table. Default false. */
+  readonly json: boolean;
+}
+
+/** What holds unless it is said otherwise. */
+export const defaultOptions: BenchOptions = {
+  seconds: 3,
+  rounds: 10,
+  inFlight: [1, 256],
+  transports,
+  links: 100,
+  starts: 10,
+  json: false,
+};
+
+/** Reads options from arguments. @throws an error that says what an option takes. */
+export function parseOptions(args: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    strict: true,
+    options: {
+      seconds: { type: "string" },
+      rounds: { type: "string" },
+      inflight: { type: "string" },
+      transports: { type: "string" },
+      links: { type: "string" },
+      starts: { type: "string" },
+      json: { type: "boolean" },
+    },
+  });
+  const number = (name: string, text: string, least: number, most: number, whole = true) => {
+    const value = Number(text);
+    if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
+    throw new Error(`--${name}: a number from ${least} to ${most} expected, not "${text}"`);
+  };
+  const { seconds, rounds, inflight, transports: chosen, links, starts, json } = values;
+  return {
+    ...defaultOptions,
+    ...(seconds !== undefined && { seconds: number("seconds", seconds, 0.01, 600, false) }),
+    ...(rounds !== undefined && { rounds: number("rounds", rounds, 1, 1000) }),
+    ...(links !== undefined && { links: number("links", links, 1, 900) }),
+    ...(starts !== undefined && { starts: number("starts", starts, 1, 1000) }),
+    ...(inflight !== undefined && {
+      inFlight: inflight.split(",").map((it) => number("inflight", it, 1, 1024)),
+    }),
+    ...(chosen !== undefined && {
+      transports: chosen.split(",").map((it) => {
+        const found = transports.find((known) => known === it);
+        if (found !== undefined) return found;
+        throw new Error(`--transports: some of ${transports.join(",")} expected, not "${it}"`);
+      }),
+    }),
+    ...(json !== undefined && { json }),
+  };
+}

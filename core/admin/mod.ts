@@ -1,0 +1,19 @@
+/**
+ * Admin: the HTTP endpoint of a node, and what plugins need to hang routes on
+ * it: problem documents and bounded, checked bodies.
+ * @module
+ */
+export { adminPlugin } from "./plugin.ts";
+export { invalidFields, maxBodyBytes, mediaType, readJson } from "./body.ts";
+export { type AdminNote, adminNotePath, adminTokenPath, readNote } from "./files.ts";
+export {
+  type FieldIssue,
+  json,
+  type Problem,
+  problem,
+  problemOf,
+  problemResponse,
+  statusOf,
+} from "./problem.ts";
+// The table of built-ins reads a module's default export.
+export { adminPlugin as default } from "./plugin.ts";

@@ -1,0 +1,22 @@
+/** The built-in commands, in the order in which help lists them. A new command is one line here. */
+import type { Command } from "../command.ts";
+import { call } from "./call.ts";
+import { init } from "./init.ts";
+import { node } from "./node.ts";
+import { peers } from "./peers.ts";
+import { schema } from "./schema.ts";
+import { services } from "./services.ts";
+import { status } from "./status.ts";
+import { version } from "./version.ts";
+
+/** The table. */
+export const builtInCommands: readonly Command[] = [
+  init,
+  node,
+  status,
+  peers,
+  services,
+  call,
+  schema,
+  version,
+];

@@ -1,0 +1,88 @@
+/**
+ * Messages by name between nodes: the layer under services for whoever wants
+ * bytes. A name is one of the registry (protocols/frame) or `custom.<anything>`.
+ */
+import { type Capability, capability } from "../kernel/plugin.ts";
+import type { Principal } from "@mycnet/protocols/identity";
+import type { Priority } from "@mycnet/protocols/frame";
+
+/** What a message handler learns besides the bytes. */
+export interface MessageContext {
+  /** The node that sent it, from the handshake. */
+  readonly from: Principal;
+  /** The name it was sent under. */
+  readonly name: string;
+  /** In whose place of the queue it stood when sent. */
+  readonly priority: Priority;
+  /** Aborts when the sender gives up, the deadline passes or this node stops. */
+  readonly signal: AbortSignal;
+  /** Milliseconds left when it arrived; undefined without a deadline. */
+  readonly timeLeftMs: number | undefined;
+}
+
+/** Handles a message. What it returns answers a request; a message without an answer ignores it. The bytes are the handler's to keep. */
+export type NamedHandler = (
+  bytes: Uint8Array<ArrayBuffer>,
+  context: MessageContext,
+) => Uint8Array | void | Promise<Uint8Array | void>;
+
+/** Options of a send. */
+export interface SendOptions {
+  /** Default `"normal"`. */
+  readonly priority?: Priority;
+  /** Aborting it gives the work up. */
+  readonly signal?: AbortSignal;
+  /** False: fail with `overloaded` instead of waiting for room. Default true. */
+  readonly wait?: boolean;
+}
+
+/** Options of a request. */
+export interface RequestOptions extends SendOptions {
+  /** `"5s"`, `"100ms"` or milliseconds. Default 5 s. */
+  readonly timeout?: number | string;
+}
+
+/** One node's part in a scatter. */
+export type Reply =
+  | { readonly node: string; readonly ok: true; readonly bytes: Uint8Array<ArrayBuffer> }
+  | {
+    readonly node: string;
+    readonly ok: false;
+    readonly error: Error & { readonly code: string };
+  };
+
+/** Sends messages and requests. Errors carry `code` as services' do (see errors.ts in core/kernel). */
+export interface Messenger {
+  /** Sends at most once; resolves when the link has taken it. */
+  send(node: string, name: string, bytes: Uint8Array, options?: SendOptions): Promise<void>;
+  /** Sends and awaits the one answer. Never retried. */
+  request(
+    node: string,
+    name: string,
+    bytes: Uint8Array,
+    options?: RequestOptions,
+  ): Promise<Uint8Array<ArrayBuffer>>;
+  /** Sends to every linked peer; tells to how many, and who failed. */
+  broadcast(
+    name: string,
+    bytes: Uint8Array,
+    options?: SendOptions,
+  ): Promise<{ readonly sent: number; readonly failed: readonly Reply[] }>;
+  /** Asks each of `nodes` (default: every linked peer) and yields replies as they come; each node replies once. */
+  scatter(
+    name: string,
+    bytes: Uint8Array,
+    options?: RequestOptions & { readonly nodes?: readonly string[] },
+  ): AsyncIterable<Reply>;
+  /** Asks all of `nodes` and resolves with the first `need` good answers; rejects with code `no_quorum` as soon as that is out of reach. */
+  quorum(
+    name: string,
+    bytes: Uint8Array,
+    options: RequestOptions & { readonly nodes: readonly string[]; readonly need: number },
+  ): Promise<readonly Reply[]>;
+  /** Registers the handler of a name; one a name. */
+  handle(name: string, handler: NamedHandler): Disposable;
+}
+
+/** The capability token of {@linkcode Messenger}. */
+export const messenger: Capability<Messenger> = capability("messenger");

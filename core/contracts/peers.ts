@@ -1,0 +1,221 @@
+/**
+ * Peers and links: who is connected, and the way to send to them.
+ *
+ * A *link* is one transport connection (one handshake, one frame stream). A
+ * *peer* (a node id and its generation) owns a set of links. Above this,
+ * the messenger and the services neither know transports nor bytes on a wire.
+ */
+import { type Capability, capability } from "../kernel/plugin.ts";
+import { type Topic, topic } from "../kernel/host.ts";
+import type { HealthStatus } from "./health.ts";
+import type { NodeDescription } from "@mycnet/protocols/identity";
+import type { ResetCode } from "@mycnet/protocols/link";
+import type { NegotiatedProfile } from "@mycnet/protocols/negotiation";
+import type { MessageFields } from "@mycnet/protocols/frame";
+
+/** A member's state (FEATURES 5). Without a membership plugin: alive while linked or configured, dead after losing the last link. */
+export type NodeState = "alive" | "suspect" | "dead" | "left" | "joining";
+
+/** One link as shown to people and programs. */
+export interface LinkInfo {
+  /** Unique within the process. */
+  readonly id: string;
+  /** The transport's instance id. */
+  readonly transport: string;
+  /** This end of the connection. */
+  readonly localAddress: string;
+  /** The other end. */
+  readonly remoteAddress: string;
+  /** Who dialled. */
+  readonly direction: "dialled" | "accepted";
+  /** `draining`: finishes what is under way and takes nothing new. */
+  readonly state: "opening" | "up" | "draining" | "closed";
+  /** By its pings. */
+  readonly health: HealthStatus;
+  /** Smoothed round-trip time in milliseconds (RFC 6298's estimator); undefined before the first pong. */
+  readonly roundTripMs: number | undefined;
+  /** What the table asks for and what this build and pair can do. */
+  readonly profile: NegotiatedProfile;
+  /** Wall-clock time in ms at which it came up. */
+  readonly since: number;
+  /** Since the link was opened, frames and handshake together. */
+  readonly bytesSent: number;
+  /** Since the link was opened. */
+  readonly bytesReceived: number;
+  /** Since the link was opened. */
+  readonly messagesSent: number;
+  /** Since the link was opened. */
+  readonly messagesReceived: number;
+  /** Requests and streams under way. */
+  readonly exchanges: number;
+}
+
+/** One peer as shown to people and programs. */
+export interface PeerInfo extends NodeDescription {
+  /** Whether it is a member. */
+  readonly state: NodeState;
+  /** The best of its links. */
+  readonly health: HealthStatus;
+  /** `scheme://host:port`, the most promising first. */
+  readonly addresses: readonly string[];
+  /** Open and opening ones. */
+  readonly links: readonly LinkInfo[];
+  /** Wall-clock time in ms at which something was last heard from it. */
+  readonly lastSeen: number;
+}
+
+/** What answers to an exchange that this side opened. None of these may throw. Bytes are valid during the call only. */
+export interface ExchangeHandlers {
+  /** An item of the other side's stream. It takes credit until `grant`ed back. */
+  item(body: Uint8Array): void;
+  /** The other side's stream has ended; no more items. */
+  end(): void;
+  /** There is credit again after `item` returned false. */
+  writable(): void;
+  /** The answer to a request. The exchange is over. */
+  response(fields: MessageFields, body: Uint8Array): void;
+  /** The other side's refusal or failure, encoded by whoever handles the type. The exchange is over. */
+  failure(fields: MessageFields, body: Uint8Array): void;
+  /**
+   * The exchange is over without an answer: the peer reset it, or the link was lost.
+   * `sent` tells whether any of its bytes may have left this process.
+   */
+  closed(
+    reason: {
+      readonly code: ResetCode | "link_lost";
+      readonly message: string;
+      readonly sent: boolean;
+    },
+  ): void;
+}
+
+/** A request or a stream under way. Methods on one that is over do nothing. */
+export interface Exchange {
+  /** The link that carries it. */
+  readonly link: PeerLink;
+  /** Sends an item. False: out of credit or the link is full; wait for `writable`. It was sent nevertheless. */
+  item(body: Uint8Array): boolean;
+  /** Ends this side's stream. */
+  end(): void;
+  /** Gives credit back: `bytes` of items have been consumed. */
+  grant(bytes: number): void;
+  /** Gives up. The other side's `closed` runs with this code. */
+  reset(code: ResetCode, message?: string): void;
+}
+
+/** An exchange that the peer opened. */
+export interface IncomingExchange extends Exchange {
+  /** Answers and is over. False: the link is full (the answer is queued nevertheless). */
+  respond(body: Uint8Array, fields?: MessageFields): boolean;
+  /** Fails and is over. */
+  fail(body: Uint8Array, fields?: MessageFields): void;
+}
+
+/** What a peer's exchange tells its server. */
+export type IncomingHandlers = Pick<ExchangeHandlers, "item" | "end" | "writable" | "closed">;
+
+/** A link as the messenger and the services use it. */
+export interface PeerLink {
+  /** Unique within this node. */
+  readonly id: string;
+  /** Who is at the other end, confirmed by the handshake. */
+  readonly peer: NodeDescription;
+  /** The link as shown to people and programs. */
+  readonly info: LinkInfo;
+  /** True while it takes new messages: up, not draining, not unhealthy. */
+  readonly usable: boolean;
+  /** True while there is no room: whoever can wait awaits `writable` before queuing more. */
+  readonly full: boolean;
+  /** Sends a message without an answer. False: the link is full; await `writable` before the next. It was queued nevertheless. */
+  send(type: number, fields: MessageFields, body: Uint8Array): boolean;
+  /**
+   * Opens an exchange: a request, or with `upload` a request followed by items.
+   * @throws with code `overloaded` when the link has its bound of exchanges, `unavailable` when it is closed.
+   */
+  open(
+    type: number,
+    fields: MessageFields,
+    body: Uint8Array,
+    upload: boolean,
+    handlers: ExchangeHandlers,
+  ): Exchange;
+  /** Resolves when the link has room; at once if it has; rejects if it closes or the signal aborts. */
+  writable(signal?: AbortSignal): Promise<void>;
+  /** Says goodbye, finishes what is under way (at most `drainTimeoutMs`), then closes. */
+  drain(reason: string): Promise<void>;
+}
+
+/** What handles one frame type. None of these may throw. Bytes are valid during the call only. */
+export interface MessageHandler {
+  /** A message that wants no answer. */
+  message?(link: PeerLink, fields: MessageFields, body: Uint8Array): void;
+  /** A request. Returning undefined means it was answered or failed at once. */
+  request?(
+    exchange: IncomingExchange,
+    fields: MessageFields,
+    body: Uint8Array,
+    upload: boolean,
+  ): IncomingHandlers | undefined;
+}
+
+/** What may be known of a node before it is linked. */
+export interface PeerHint {
+  /** `scheme://host:port` or `host:port`. */
+  readonly addresses: readonly string[];
+  /** Its id, where known. Without one, the handshake tells. */
+  readonly id?: string;
+  /** Who says so, e.g. `"static"`; a hint stays until its source withdraws it. */
+  readonly source: string;
+  /** Keep a link to it at all times (a static seed). Otherwise links are dialled on demand. */
+  readonly keep: boolean;
+}
+
+/** The peers of this node. */
+export interface Peers {
+  /** Every known peer but this node, by id. */
+  list(): readonly PeerInfo[];
+  /** One peer. */
+  get(id: string): PeerInfo | undefined;
+  /** The best usable link to a peer now, or undefined. */
+  link(id: string): PeerLink | undefined;
+  /** Every usable link, one a peer. */
+  links(): readonly PeerLink[];
+  /**
+   * A usable link, dialled if there is none.
+   * @param target a node id, or an address.
+   * @throws with `code` `unknown_peer`, `unreachable`, `refused` (naming the reason) or `timeout`.
+   */
+  connect(
+    target: string,
+    options?: { signal?: AbortSignal; timeoutMs?: number },
+  ): Promise<PeerLink>;
+  /** Learns where a node may be. Withdrawn on dispose. */
+  learn(hint: PeerHint): Disposable;
+  /** Registers what handles a frame type. One handler a type: a second throws. */
+  handle(type: number, handler: MessageHandler): Disposable;
+  /** Says goodbye to one peer on all links. */
+  disconnect(id: string, reason: string): Promise<void>;
+}
+
+/** The capability token of {@linkcode Peers}. */
+export const peers: Capability<Peers> = capability("peers");
+
+/** A link came up. */
+export const linkUp: Topic<PeerLink> = topic("peers.link_up");
+/** A link that was up is gone. */
+export const linkDown: Topic<{ readonly link: PeerLink; readonly reason: string }> = topic(
+  "peers.link_down",
+);
+/** A peer got its first usable link. */
+export const peerUp: Topic<NodeDescription> = topic("peers.peer_up");
+/** A peer lost its last usable link. `left`: it said goodbye as a leaving node. */
+export const peerDown: Topic<
+  { readonly peer: NodeDescription; readonly reason: string; readonly left: boolean }
+> = topic("peers.peer_down");
+/** A handshake was refused, by us or by them. */
+export const linkRefused: Topic<{
+  readonly address: string;
+  readonly code: string;
+  readonly message: string;
+  readonly by: "us" | "peer";
+}> = topic("peers.link_refused");

@@ -1,0 +1,101 @@
+/**
+ * The `mycnet` key as a whole: its shape, its merging, and its way to entries.
+ *
+ * The file declares; what the program passes is laid over it: `node` and
+ * `profiles` key by key, `plugins` instance by instance (an instance that both
+ * name is the program's alone). What neither names comes from the defaults:
+ * mutual TLS, static seeds, round robin, the admin endpoint and its gateway.
+ */
+import type { BuiltIns, DeclaredPlugin } from "../../kernel/declaration.ts";
+import { MycnetError } from "../../kernel/errors.ts";
+import { unknownKey } from "../../kernel/issues.ts";
+import type { NodeCapacity, NodeType } from "@mycnet/protocols/identity";
+import type { ProfileOverrides } from "@mycnet/protocols/negotiation";
+
+/** `mycnet.node` as it is written. Durations are `"5s"` or milliseconds. */
+export interface NodeConfig {
+  /** Default: the one node of the state folder, else the host's name. */
+  readonly id?: string;
+  /** Default: as issued by `mycnet init`, else `"sclerotia"`. */
+  readonly type?: NodeType;
+  /** Default: that of the state folder, else `"local"`. */
+  readonly cluster?: string;
+  /** Where transports listen, `host:port`; false for nowhere. Default `"0.0.0.0:7000"`, for hyphae false. */
+  readonly bindAddress?: string | false;
+  /** How other nodes reach this one, `host:port`. */
+  readonly advertiseAddress?: string;
+  readonly datacenter?: string;
+  readonly rack?: string;
+  readonly capacity?: NodeCapacity;
+  /** At most 32 labels. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Links in all. Default 1000. */
+  readonly maxConnections?: number;
+  /** For dialling and for the handshake. Default `"5s"`. */
+  readonly connectionTimeout?: string | number;
+  /** Default `".mycnet"`, beside the configuration file. */
+  readonly stateDir?: string;
+}
+
+/** The `mycnet` key. */
+export interface MycnetConfig {
+  readonly node?: NodeConfig;
+  /**
+   * Instances by id: the configuration of a built-in, false to switch a default
+   * off, or `use` (a built-in's name, a path, a specifier, or a plugin by value)
+   * with its `config`.
+   */
+  readonly plugins?: Readonly<Record<string, DeclaredPlugin>>;
+  readonly profiles?: ProfileOverrides;
+}
+
+const keys = ["node", "plugins", "profiles"] as const;
+
+/** What runs unless it is switched off. */
+export const defaultPlugins: Readonly<Record<string, DeclaredPlugin>> = {
+  "tls": {},
+  "static": {},
+  "round_robin": {},
+  "admin": {},
+  "http-gateway": {},
+};
+
+/** The parts of node that are always there; each may be configured, none switched off. */
+export const coreBuiltIns: BuiltIns = {
+  "identity": () => import("../identity/plugin.ts"),
+  "peers": () => import("../peers/plugin.ts"),
+  "messenger": () => import("../messenger/plugin.ts"),
+  "services": () => import("../services/plugin.ts"),
+  "admin": () => import("../../admin/mod.ts"),
+};
+
+/** The ids of what cannot be switched off. */
+export const alwaysPresent = ["identity", "peers", "messenger", "services"] as const;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Checks the outermost shape of a value that claims to be a `mycnet` key. @throws `config_invalid` naming the field. */
+export function checkShape(value: unknown, where: string): MycnetConfig {
+  if (!isObject(value)) {
+    throw new MycnetError("config_invalid", `${where}: must be an object`);
+  }
+  for (const key of Object.keys(value)) {
+    if (!(keys as readonly string[]).includes(key)) {
+      throw new MycnetError("config_invalid", `${where}: ${unknownKey(key, keys)}`);
+    }
+    if (!isObject(value[key])) {
+      throw new MycnetError("config_invalid", `${where}.${key}: must be an object`);
+    }
+  }
+  return value as MycnetConfig;
+}
+
+/** Lays one configuration over another. */
+export function mergeConfig(under: MycnetConfig, over: MycnetConfig): MycnetConfig {
+  return {
+    node: { ...under.node, ...over.node },
+    profiles: { ...under.profiles, ...over.profiles },
+    plugins: { ...under.plugins, ...over.plugins },
+  };
+}

@@ -1,0 +1,110 @@
+/**
+ * Where the declaration of a node comes from.
+ *
+ * Looked for in this order: the path given, `MYCNET_CONFIG`, the nearest
+ * deno.json or deno.jsonc from the working directory upward that has a
+ * `mycnet` key, and the deno.json embedded in an executable. The file is JSON
+ * with comments. Only its `mycnet` key is ours; whatever else is in it is not
+ * looked at. What is wrong is reported with file, line and column.
+ */
+import { dirname, join, resolve } from "node:path";
+import { parse, type ParseError, printParseErrorCode } from "jsonc-parser";
+import { MycnetError } from "../../kernel/errors.ts";
+
+/** A configuration file as read. */
+export interface ConfigFile {
+  /** Absolute path. */
+  readonly path: string;
+  /** The value of its `mycnet` key, not yet checked. */
+  readonly value: unknown;
+  /** The text of the whole file, to tell a change. */
+  readonly text: string;
+}
+
+/** The file names tried in each folder. */
+const names = ["deno.json", "deno.jsonc"];
+
+/** Line and column, from 1, of an offset. */
+function position(text: string, offset: number): string {
+  const before = text.slice(0, offset).split("\n");
+  return `${before.length}:${before[before.length - 1].length + 1}`;
+}
+
+/**
+ * The `mycnet` key of a text, or undefined if there is none.
+ * @throws `config_unreadable` when the text is not JSON with comments.
+ */
+export function parseConfigText(text: string, path: string): unknown {
+  const errors: ParseError[] = [];
+  const whole = parse(text, errors, { allowTrailingComma: true }) as unknown;
+  if (errors.length > 0) {
+    const { error, offset } = errors[0];
+    throw new MycnetError(
+      "config_unreadable",
+      `${path}:${position(text, offset)}: ${printParseErrorCode(error)}`,
+    );
+  }
+  if (typeof whole !== "object" || whole === null) return undefined;
+  return (whole as Record<string, unknown>).mycnet;
+}
+
+/** Reads one file, which must have a `mycnet` key. */
+export async function readConfig(path: string): Promise<ConfigFile> {
+  const absolute = resolve(path);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(absolute);
+  } catch (error) {
+    throw new MycnetError("config_unreadable", `${absolute}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  const value = parseConfigText(text, absolute);
+  if (value === undefined) {
+    throw new MycnetError("config_unreadable", `${absolute} has no "mycnet" key`);
+  }
+  return { path: absolute, value, text };
+}
+
+/** The nearest file with a `mycnet` key, from `folder` upward. */
+async function nearest(folder: string): Promise<ConfigFile | undefined> {
+  for (let at = resolve(folder);; at = dirname(at)) {
+    for (const name of names) {
+      const path = join(at, name);
+      let text: string;
+      try {
+        text = await Deno.readTextFile(path);
+      } catch {
+        continue; // Absent, or not ours to read: look further up.
+      }
+      const value = parseConfigText(text, path);
+      if (value !== undefined) return { path, value, text };
+    }
+    if (dirname(at) === at) return undefined;
+  }
+}
+
+/** An environment variable, or undefined where there is none or it may not be read. */
+function variable(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Finds the declaration.
+ * @param given a path that overrides the search.
+ * @param cwd where the search starts. Default: the working directory.
+ */
+export async function findConfig(
+  given: string | undefined,
+  cwd: string = Deno.cwd(),
+): Promise<ConfigFile | undefined> {
+  const named = given ?? variable("MYCNET_CONFIG");
+  if (named !== undefined && named !== "") return await readConfig(resolve(cwd, named));
+  const found = await nearest(cwd);
+  if (found !== undefined || !Deno.build.standalone) return found;
+  return await nearest(dirname(new URL(Deno.mainModule).pathname));
+}

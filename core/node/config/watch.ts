@@ -1,0 +1,75 @@
+/**
+ * Notices that a configuration file changed.
+ *
+ * A watch event tells at once; a re-read every few seconds catches what fires
+ * none (a symlink swapped by an orchestrator, a network file system). Events
+ * come in bursts while an editor writes, so the file is read once they have
+ * settled. A file that is gone or half written changes nothing: the next
+ * complete version does.
+ */
+import type { Host, Timer } from "../../kernel/host.ts";
+import { type ConfigFile, readConfig } from "./file.ts";
+
+/** How long events must have been quiet, in ms. */
+const settleMs = 100;
+/** How often the file is read without any event, in ms. */
+const rereadMs = 3000;
+
+/** Watches `file` until disposed; `changed` gets each new text once, `failed` each unreadable state once. */
+export function watchConfig(
+  host: Host,
+  file: ConfigFile,
+  changed: (file: ConfigFile) => void,
+  failed: (error: Error) => void,
+): AsyncDisposable {
+  let lastText = file.text;
+  let lastFailure = "";
+  let ended = false;
+  let settle: Timer | undefined;
+  let reading: Promise<void> = Promise.resolve();
+
+  const read = async () => {
+    try {
+      const now = await readConfig(file.path);
+      lastFailure = "";
+      if (ended || now.text === lastText) return;
+      lastText = now.text;
+      changed(now);
+    } catch (error) {
+      const { message } = error as Error;
+      if (ended || message === lastFailure) return;
+      lastFailure = message;
+      failed(error as Error);
+    }
+  };
+  const reread = () => reading = reading.then(read);
+
+  let watcher: Deno.FsWatcher | undefined;
+  const watching = (async () => {
+    try {
+      watcher = Deno.watchFs(file.path);
+      for await (const _event of watcher) {
+        settle?.[Symbol.dispose]();
+        settle = host.after(settleMs, reread);
+      }
+    } catch {
+      // Not permitted, or too many watches: the regular re-read has to do.
+    }
+  })();
+  const timer = host.every(rereadMs, reread);
+
+  return {
+    async [Symbol.asyncDispose]() {
+      ended = true;
+      timer[Symbol.dispose]();
+      settle?.[Symbol.dispose]();
+      try {
+        watcher?.close();
+      } catch {
+        // It had already ended by itself.
+      }
+      await watching;
+      await reading;
+    },
+  };
+}

@@ -1,0 +1,361 @@
+/**
+ * A link: the pure link machine (protocols/link) driven over a connection.
+ *
+ * Bytes that arrive go to the machine, which calls back with messages,
+ * requests and their answers; those are handed to whoever registered for the
+ * frame type, or to the exchange they belong to. What the machine queues is
+ * written once per turn (writer.ts); its times share one host timer (timer.ts);
+ * senders that found no room wait (room.ts). Nothing a handler throws gets out
+ * of here: it is logged, and answered with a reset.
+ *
+ * A link ends twice. It is *down* once the machine is closed: every exchange has
+ * been told, nobody may send. It is *gone* once the connection is closed too.
+ * Queued output is bounded: whoever sends waits for room above the high-water
+ * mark, and past the machine's `maxOutputBytes` (its users did not wait, its peer
+ * does not read) the machine takes no more and gives the peer up.
+ */
+import type {
+  ExchangeHandlers,
+  LinkInfo,
+  MessageHandler,
+  PeerLink,
+} from "../../contracts/peers.ts";
+import type { Connection } from "../../contracts/transport.ts";
+import { MycnetError } from "../../kernel/errors.ts";
+import type { Host, Timer } from "../../kernel/host.ts";
+import type { MessageFields } from "@mycnet/protocols/frame";
+import type { NodeDescription } from "@mycnet/protocols/identity";
+import type { Hello } from "@mycnet/protocols/negotiation";
+import {
+  type GoodbyeCode,
+  type LinkCloseReason,
+  type LinkHandler,
+  LinkMachine,
+  type LinkOptions,
+} from "@mycnet/protocols/link";
+import type { LinkExchange } from "./exchange.ts";
+import { describe, Exchanges, translate } from "./exchanges.ts";
+import { Room } from "./room.ts";
+import { LazyTimer } from "./timer.ts";
+import { LinkWriter } from "./writer.ts";
+
+/** What happens to a link as a whole. None of these may throw. */
+export interface LinkEvents {
+  /** The handshake is done: it takes messages. */
+  up(link: Link, hello: Hello): void;
+  /** It takes no more messages: one side said goodbye. Not called when it breaks at once. */
+  draining(link: Link, code: string, message: string, by: "us" | "peer"): void;
+  /** Its health changed. */
+  health(link: Link): void;
+  /** It is over; `up` may never have been called. Exactly once. */
+  down(link: Link, reason: LinkCloseReason): void;
+  /** Its connection is closed, after `down`. Exactly once. */
+  gone(link: Link): void;
+}
+
+/** What a link is made of. */
+export interface LinkSetup {
+  /** Unique within the process. */
+  readonly id: string;
+  readonly host: Host;
+  readonly connection: Connection;
+  /** For the machine. */
+  readonly options: LinkOptions;
+  /** Who handles which frame type; read at each message. */
+  readonly handlers: ReadonlyMap<number, MessageHandler>;
+  readonly events: LinkEvents;
+}
+
+/** How long a closed link may take to write its rest before its connection is destroyed, in ms. */
+const closeTimeoutMs = 2000;
+
+/** One link. Made by {@linkcode Link.start}. */
+export class Link implements PeerLink {
+  readonly id: string;
+  readonly connection: Connection;
+  readonly direction: "dialled" | "accepted";
+  /** Resolves once the connection is closed. */
+  readonly gone: Promise<void>;
+  /** Why it is down, once it is. */
+  ended: LinkCloseReason | undefined;
+  /** The goodbye code, once one side said it. */
+  goodbyeSaid: { readonly code: string; readonly by: "us" | "peer" } | undefined;
+  /** Monotonic time at which the connection was taken over. */
+  readonly startedAtMs: number;
+  /** Monotonic time at which the handshake was done; undefined before. */
+  upAtMs: number | undefined;
+  /** Monotonic time at which something last arrived. */
+  heardAtMs: number;
+
+  readonly #host: Host;
+  readonly #machine: LinkMachine;
+  readonly #events: LinkEvents;
+  readonly #messageHandlers: ReadonlyMap<number, MessageHandler>;
+  readonly #exchanges: Exchanges;
+  readonly #writer: LinkWriter;
+  readonly #timer: LazyTimer;
+  readonly #room: Room;
+  readonly #resolveGone: () => void;
+  #closeTimer: Timer | undefined;
+  #isGone = false;
+  #upAt = 0;
+  #idleCount = 0;
+  #idleSinceMs: number;
+
+  private constructor(setup: LinkSetup) {
+    const { host, connection, options } = setup;
+    this.id = setup.id;
+    this.connection = connection;
+    this.direction = options.role === "dialer" ? "dialled" : "accepted";
+    this.#host = host;
+    this.#events = setup.events;
+    this.#messageHandlers = setup.handlers;
+    this.startedAtMs = this.heardAtMs = this.#idleSinceMs = host.now();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.gone = promise;
+    this.#resolveGone = resolve;
+    this.#machine = new LinkMachine(options, this.#handler(), host.now());
+    this.#writer = new LinkWriter(this.#machine, connection, () => this.#room.made());
+    this.#timer = new LazyTimer(host, () => this.#tick());
+    this.#room = new Room(() => this.#machine.full);
+    this.#exchanges = new Exchanges({
+      link: this,
+      machine: this.#machine,
+      handlers: setup.handlers,
+      log: host.log.with({ link: setup.id }),
+      wrote: () => this.#wrote(),
+    });
+  }
+
+  /** Takes a connection over and begins the handshake. */
+  static start(setup: LinkSetup): Link {
+    const link = new Link(setup);
+    setup.connection.open({
+      data: (bytes) => link.#data(bytes),
+      closed: (error) => link.#connectionClosed(error),
+    });
+    link.#acted();
+    return link;
+  }
+
+  /** The node at the other end. Before the handshake is done, there is none. */
+  get peer(): NodeDescription {
+    const peer = this.#machine.peer;
+    if (peer === undefined) throw new MycnetError("internal", `link ${this.id} is not up yet`);
+    return peer;
+  }
+
+  get state(): LinkInfo["state"] {
+    const { state } = this.#machine;
+    return state === "handshake" ? "opening" : state;
+  }
+
+  get health(): LinkInfo["health"] {
+    return this.#machine.health;
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#machine.roundTripMs;
+  }
+
+  get usable(): boolean {
+    return this.#machine.state === "up" && this.#machine.health !== "unhealthy";
+  }
+
+  get full(): boolean {
+    return this.#machine.full;
+  }
+
+  /** Messages and bytes so far, both ways. */
+  get counters(): LinkMachine["counters"] {
+    return this.#machine.counters;
+  }
+
+  get info(): LinkInfo {
+    const { connection } = this;
+    const { counters, profile } = this.#machine;
+    if (profile === undefined) {
+      throw new MycnetError("internal", `link ${this.id} is not up yet`);
+    }
+    return {
+      id: this.id,
+      transport: connection.transport,
+      localAddress: connection.localAddress,
+      remoteAddress: connection.remoteAddress,
+      direction: this.direction,
+      state: this.state,
+      health: this.health,
+      roundTripMs: this.roundTripMs,
+      profile,
+      since: this.#upAt,
+      bytesSent: counters.bytesSent,
+      bytesReceived: counters.bytesReceived,
+      messagesSent: counters.messagesSent,
+      messagesReceived: counters.messagesReceived,
+      exchanges: this.#exchanges.size,
+    };
+  }
+
+  /** @throws {MycnetError} `too_large`, `unavailable` when it is closed, `overloaded` when nobody waited for room. */
+  send(type: number, fields: MessageFields, body: Uint8Array): boolean {
+    try {
+      this.#machine.send(type, fields, body);
+    } catch (error) {
+      throw translate(error);
+    }
+    return this.#wrote();
+  }
+
+  open(
+    type: number,
+    fields: MessageFields,
+    body: Uint8Array,
+    upload: boolean,
+    handlers: ExchangeHandlers,
+  ): LinkExchange {
+    let stream: number;
+    try {
+      stream = this.#machine.open(type, fields, body, upload, this.#host.now());
+    } catch (error) {
+      throw translate(error);
+    }
+    const exchange = this.#exchanges.opened(stream, handlers, this.#writer.taken);
+    this.#wrote();
+    return exchange;
+  }
+
+  writable(signal?: AbortSignal): Promise<void> {
+    return this.#room.wait(signal);
+  }
+
+  drain(reason: string): Promise<void> {
+    return this.goodbye("recycled", reason);
+  }
+
+  /** Says goodbye, finishes what is under way within the machine's `drainTimeoutMs`, closes. Resolves when gone. */
+  goodbye(code: GoodbyeCode, message: string): Promise<void> {
+    if (this.ended === undefined && this.goodbyeSaid === undefined) {
+      this.goodbyeSaid = { code, by: "us" };
+      const wasUp = this.#machine.state === "up";
+      this.#machine.goodbye(code, message, this.#host.now());
+      if (wasUp) this.#events.draining(this, code, message, "us");
+      this.#acted();
+    }
+    return this.gone;
+  }
+
+  /** Ends it at once: nothing more is written. Resolves when gone. */
+  destroy(message: string): Promise<void> {
+    if (!this.#isGone) {
+      this.#writer.stop();
+      this.#machine.handleTransportClosed(message, this.#host.now());
+      this.connection.destroy();
+    }
+    return this.gone;
+  }
+
+  /** Milliseconds since it last carried a message, as of the calls to this method. 0 while an exchange is under way. */
+  idleMs(): number {
+    const { messagesSent, messagesReceived } = this.#machine.counters;
+    const count = messagesSent + messagesReceived;
+    const now = this.#host.now();
+    if (count !== this.#idleCount || this.#exchanges.size > 0) {
+      this.#idleCount = count;
+      this.#idleSinceMs = now;
+    }
+    return now - this.#idleSinceMs;
+  }
+
+  // What arrives.
+
+  #data(bytes: Uint8Array): void {
+    this.heardAtMs = this.#host.now();
+    try {
+      this.#machine.handleBytes(bytes, this.heardAtMs);
+    } catch (error) {
+      // The machine answers bad input itself: what it throws is a mistake of ours, and costs this link alone.
+      this.#host.log.error("A link failed on input.", { link: this.id, error: describe(error) });
+      this.destroy("internal error");
+    }
+    this.#acted();
+  }
+
+  #connectionClosed(error: Error | undefined): void {
+    this.#writer.stop();
+    this.#machine.handleTransportClosed(error?.message, this.#host.now());
+    this.#timer[Symbol.dispose]();
+    this.#closeTimer?.[Symbol.dispose]();
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.#events.gone(this);
+    this.#resolveGone();
+  }
+
+  #tick(): void {
+    this.#machine.handleTimer(this.#host.now());
+    this.#acted();
+  }
+
+  /** After anything that may have queued output or moved the machine's times. */
+  #acted(): void {
+    if (this.#isGone) return;
+    if (this.ended === undefined) {
+      if (this.#machine.outputBytes > 0) this.#writer.schedule();
+      this.#timer.by(this.#machine.nextTimerMs);
+    } else {
+      this.#timer[Symbol.dispose]();
+    }
+  }
+
+  /** After output was queued by a user. False: the link is full. */
+  #wrote(): boolean {
+    this.#writer.schedule();
+    this.#timer.by(this.#machine.nextTimerMs);
+    return !this.#machine.full;
+  }
+
+  #handler(): LinkHandler {
+    return {
+      up: (_peer, _profile, hello) => {
+        this.#upAt = this.#host.wallTime();
+        this.upAtMs = this.#host.now();
+        this.#events.up(this, hello);
+      },
+      message: (type, fields, body) => {
+        try {
+          this.#messageHandlers.get(type)?.message?.(this, fields, body);
+        } catch (error) {
+          this.#exchanges.handlerThrew(type, error);
+        }
+      },
+      request: (stream, type, fields, body, upload) =>
+        this.#exchanges.request(stream, type, fields, body, upload),
+      response: (stream, fields, body) => this.#exchanges.response(stream, fields, body),
+      failure: (stream, fields, body) => this.#exchanges.failure(stream, fields, body),
+      item: (stream, body) => this.#exchanges.tell(stream, (handlers) => handlers.item(body)),
+      end: (stream) => this.#exchanges.tell(stream, (handlers) => handlers.end()),
+      writable: (stream) => this.#exchanges.tell(stream, (handlers) => handlers.writable()),
+      reset: (stream, code, message) => this.#exchanges.peerReset(stream, code, message),
+      health: () => this.#events.health(this),
+      roundTrip: () => {},
+      goodbye: (code, message) => {
+        if (this.goodbyeSaid !== undefined) return;
+        this.goodbyeSaid = { code, by: "peer" };
+        this.#events.draining(this, code, message, "peer");
+      },
+      closed: (reason) => this.#closed(reason),
+    };
+  }
+
+  #closed(reason: LinkCloseReason): void {
+    if (this.ended !== undefined) return;
+    this.ended = reason;
+    this.#timer[Symbol.dispose]();
+    this.#exchanges.lost(reason.message, this.#writer.taken);
+    this.#room.close(`the link closed: ${reason.message}`);
+    this.#events.down(this, reason);
+    // The rest (a goodbye, a refusal) still goes out, if the peer reads it in time.
+    this.#closeTimer = this.#host.after(closeTimeoutMs, () => this.connection.destroy());
+    this.#writer.finish();
+  }
+}

@@ -1,0 +1,5 @@
+/**
+ * Links: protocols/link driven over a transport's connections.
+ * @module
+ */
+export { Link, type LinkEvents, type LinkSetup } from "./link.ts";

@@ -1,0 +1,80 @@
+/**
+ * Who waits for room on a link, in order.
+ *
+ * Waiters are let go one at a time, with a few microtasks in between for each
+ * to queue what it waited to queue: letting all go at once would have a
+ * thousand senders find room for one and queue a thousand messages.
+ */
+import { MycnetError } from "../../kernel/errors.ts";
+
+/** Microtasks that a waiter gets to act in: an await, one within an async function, and one to spare. */
+const turnsPerWaiter = 3;
+
+interface Waiter {
+  resolve(): void;
+  reject(reason: unknown): void;
+}
+
+/** The waiters of one link. */
+export class Room {
+  readonly #full: () => boolean;
+  readonly #waiters = new Set<Waiter>();
+  #releasing = false;
+  #closed: MycnetError | undefined;
+
+  /** @param full tells whether there is no room now. */
+  constructor(full: () => boolean) {
+    this.#full = full;
+  }
+
+  /** How many wait. */
+  get size(): number {
+    return this.#waiters.size;
+  }
+
+  /**
+   * Resolves when there is room, first come first served.
+   * Rejects with the signal's reason, or with `unavailable` when the link closes.
+   */
+  wait(signal?: AbortSignal): Promise<void> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        this.#waiters.delete(waiter);
+        signal?.removeEventListener("abort", abort);
+      };
+      const waiter: Waiter = {
+        resolve: () => (settle(), resolve()),
+        reject: (reason) => (settle(), reject(reason)),
+      };
+      const abort = () => waiter.reject(signal!.reason);
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#waiters.add(waiter);
+      this.made();
+    });
+  }
+
+  /** There may be room now: lets waiters go until there is none. */
+  made(): void {
+    if (this.#releasing || this.#waiters.size === 0 || this.#full()) return;
+    this.#releasing = true;
+    this.#release();
+  }
+
+  /** Rejects everybody who waits, and whoever comes later. */
+  close(reason: string): void {
+    if (this.#closed !== undefined) return;
+    this.#closed = new MycnetError("unavailable", reason);
+    for (const waiter of [...this.#waiters]) waiter.reject(this.#closed);
+  }
+
+  async #release(): Promise<void> {
+    for (const waiter of this.#waiters) {
+      if (this.#full()) break;
+      waiter.resolve();
+      for (let turn = 0; turn < turnsPerWaiter; turn++) await undefined;
+    }
+    this.#releasing = false;
+  }
+}

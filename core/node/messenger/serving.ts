@@ -1,0 +1,158 @@
+/** The answering side: one message being handled. */
+import type { MessageContext, NamedHandler } from "../../contracts/messenger.ts";
+import type { IncomingExchange, IncomingHandlers, PeerLink } from "../../contracts/peers.ts";
+import { codeOf, type ErrorCode, errorCodes, MycnetError } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/host.ts";
+import type { MessageFields, Priority } from "@mycnet/protocols/frame";
+import type { Principal } from "@mycnet/protocols/identity";
+import type { ResetCode } from "@mycnet/protocols/link";
+import type { Deadline, Deadlines } from "../deadlines.ts";
+import { encodeFailure } from "./request.ts";
+
+const nothing = new Uint8Array(0);
+
+/** What handling a message works with. */
+export interface ServingSetup {
+  readonly log: Logger;
+  readonly deadlines: Deadlines;
+  /** It is over, whichever way. */
+  done(serving: Serving): void;
+}
+
+/** One message or request being handled. */
+export class Serving implements MessageContext, IncomingHandlers {
+  readonly from: Principal;
+  readonly name: string;
+  readonly priority: Priority;
+  readonly timeLeftMs: number | undefined;
+  readonly #setup: ServingSetup;
+  readonly #link: PeerLink;
+  readonly #exchange: IncomingExchange | undefined;
+  #deadline: Deadline | undefined;
+  /** Made when the handler asks for its signal: most never do. */
+  #abort: AbortController | undefined;
+  #ended: MycnetError | undefined;
+  #over = false;
+
+  /** @param exchange absent for a message that wants no answer. */
+  constructor(
+    setup: ServingSetup,
+    link: PeerLink,
+    name: string,
+    fields: MessageFields,
+    exchange: IncomingExchange | undefined,
+  ) {
+    this.#setup = setup;
+    this.#link = link;
+    this.#exchange = exchange;
+    this.from = link.peer;
+    this.name = name;
+    this.priority = fields.priority ?? "normal";
+    this.timeLeftMs = fields.deadlineMs;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#ended !== undefined) this.#abort.abort(this.#ended);
+    }
+    return this.#abort.signal;
+  }
+
+  /** True once it was answered, failed or given up. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Runs the handler. Never throws. */
+  run(handler: NamedHandler, bytes: Uint8Array<ArrayBuffer>): void {
+    let result: ReturnType<NamedHandler>;
+    try {
+      result = handler(bytes, this);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (!(result instanceof Promise)) {
+      this.#answer(result);
+      return;
+    }
+    if (this.#exchange !== undefined && this.timeLeftMs !== undefined) {
+      this.#deadline = this.#setup.deadlines.add(this.timeLeftMs, () => this.#expire());
+    }
+    result.then((answer) => this.#answer(answer), (error) => this.#fail(error));
+  }
+
+  /** This node stops. */
+  stop(): void {
+    this.#exchange?.reset("shutting_down", "the serving node is stopping");
+    this.#end(new MycnetError("closed", "this node is stopping"));
+  }
+
+  item(body: Uint8Array): void {
+    // Requests here have no items; giving the credit back lets a sender that differs finish.
+    this.#exchange?.grant(body.length);
+  }
+  end(): void {}
+  writable(): void {}
+
+  closed({ code, message }: { readonly code: ResetCode | "link_lost"; readonly message: string }) {
+    const known: ErrorCode = Object.hasOwn(errorCodes, code) ? code as ErrorCode : "cancelled";
+    this.#end(new MycnetError(known, message === "" ? `the sender gave up (${code})` : message));
+  }
+
+  #expire(): void {
+    this.#exchange?.reset("deadline_exceeded", "the handler took too long");
+    this.#end(new MycnetError("deadline_exceeded", "the deadline passed"));
+  }
+
+  #answer(answer: Uint8Array | void): void {
+    if (this.#over) return;
+    if (this.#exchange !== undefined && this.#link.full) {
+      // The answer waits here, not in the link: it is what a peer that does not read costs,
+      // and the bound of exchanges bounds it.
+      this.#link.writable().then(() => this.#respond(answer), () => {});
+      return;
+    }
+    this.#respond(answer);
+  }
+
+  #respond(answer: Uint8Array | void): void {
+    if (this.#over) return;
+    this.#exchange?.respond(answer ?? nothing);
+    this.#finish();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over) return;
+    const code = codeOf(error);
+    const known = code !== undefined && Object.hasOwn(errorCodes, code);
+    if (!known) {
+      this.#setup.log.error("A message handler failed.", {
+        name: this.name,
+        from: this.from.id,
+        error: error instanceof Error ? error.stack ?? error.message : String(error),
+      });
+    }
+    // What an unforeseen error says may be nobody else's business.
+    this.#exchange?.fail(
+      known
+        ? encodeFailure(code as ErrorCode, error instanceof Error ? error.message : code)
+        : encodeFailure("internal", `the handler of "${this.name}" failed`),
+    );
+    this.#finish();
+  }
+
+  #end(reason: MycnetError): void {
+    if (this.#over) return;
+    this.#ended = reason;
+    this.#finish();
+    this.#abort?.abort(reason);
+  }
+
+  #finish(): void {
+    this.#over = true;
+    this.#deadline?.cancel();
+    this.#setup.done(this);
+  }
+}

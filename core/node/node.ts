@@ -1,0 +1,265 @@
+/**
+ * A running node as the program that embeds it sees it: one object over what
+ * its plugins provide. It holds no state of its own besides what the program
+ * registered, so after a reload it speaks to the new plugins by itself.
+ */
+import { admin } from "../contracts/admin.ts";
+import { identity } from "../contracts/identity.ts";
+import type { NodeHealth } from "../contracts/health.ts";
+import type { Messenger } from "../contracts/messenger.ts";
+import { nodeControl } from "../contracts/node.ts";
+import { type PeerInfo, peers } from "../contracts/peers.ts";
+import { transport } from "../contracts/transport.ts";
+import type { ServiceRecord } from "../contracts/services.ts";
+import type { BootReport, Host, Kernel, RunningPlugin } from "../kernel/mod.ts";
+import { MycnetError } from "../kernel/errors.ts";
+import type { NodeDescription } from "@mycnet/protocols/identity";
+import { type EventOptions, type NodeEvent, NodeEvents } from "./events.ts";
+import { Program } from "./program.ts";
+import type {
+  Client,
+  ClientOptions,
+  ErrorSchemas,
+  Handlers,
+  Methods,
+  Middleware,
+  ServiceDefinition,
+} from "./services/mod.ts";
+import type { MycnetConfig } from "./config/declaration.ts";
+
+/** Changes of the cluster that a node can ask for. */
+export interface ClusterControl {
+  /**
+   * Learns of nodes and links to them.
+   * @param seeds `host:port` or `scheme://host:port`.
+   * @returns the nodes that were reached.
+   * @throws `unreachable` when none was, naming each seed and why.
+   */
+  join(seeds: readonly string[]): Promise<readonly NodeDescription[]>;
+  /** Says goodbye as a leaving node, drains, and stops. */
+  leave(reason?: string): Promise<void>;
+}
+
+/** What createNode knows and {@linkcode Node} needs. */
+export interface NodeParts {
+  readonly kernel: Kernel;
+  readonly host: Host;
+  readonly program: Program;
+  readonly reconfigure: (config: MycnetConfig) => Promise<BootReport>;
+  /** Undone when the node stops, before its plugins are. */
+  readonly owned: AsyncDisposable;
+}
+
+/** A running node. Stop it with `await using`, or {@linkcode Node.stop}. */
+export class Node implements AsyncDisposable {
+  readonly #kernel: Kernel;
+  readonly #host: Host;
+  readonly #program: Program;
+  readonly #events: NodeEvents;
+  readonly #reconfigure: NodeParts["reconfigure"];
+  readonly #owned: AsyncDisposable;
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #joined = new Map<string, Disposable>();
+  #stopping: Promise<void> | undefined;
+  #ready = false;
+
+  /** Changes of the cluster. */
+  readonly cluster: ClusterControl = {
+    join: (seeds) => this.#join(seeds),
+    leave: (reason = "leaving") => this.stop(reason),
+  };
+
+  /** Made by createNode. */
+  constructor(parts: NodeParts) {
+    this.#kernel = parts.kernel;
+    this.#host = parts.host;
+    this.#program = parts.program;
+    this.#reconfigure = parts.reconfigure;
+    this.#owned = parts.owned;
+    this.#events = new NodeEvents(parts.host);
+  }
+
+  /** What this node says of itself. */
+  get self(): NodeDescription {
+    return this.#kernel.get(identity).self;
+  }
+
+  /** Its id. */
+  get id(): string {
+    return this.self.id;
+  }
+
+  /** Where it listens: `scheme://host:port`. */
+  get addresses(): readonly string[] {
+    return [...this.#kernel.live(transport)].flatMap((it) => it.addresses);
+  }
+
+  /** `http://127.0.0.1:port`, or undefined without an admin endpoint. */
+  get adminAddress(): string | undefined {
+    const [endpoint] = this.#kernel.live(admin);
+    return endpoint?.address;
+  }
+
+  /** True from the end of boot until it begins to stop. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Resolves when the node has stopped, whoever stopped it. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** Offers a service until disposed. @throws `duplicate_handler` if this node serves one of that name already. */
+  serve<M extends Methods, E extends ErrorSchemas>(
+    definition: ServiceDefinition<M, E>,
+    handlers: Handlers<ServiceDefinition<M, E>>,
+  ): AsyncDisposable {
+    return this.#program.add(({ services }) => services.serve(definition, handlers));
+  }
+
+  /** A client of a service: a plain object with one function a method. */
+  client<M extends Methods, E extends ErrorSchemas>(
+    definition: ServiceDefinition<M, E>,
+    options?: ClientOptions,
+  ): Client<ServiceDefinition<M, E>> {
+    type Functions = Record<string, (...args: unknown[]) => unknown>;
+    let made: { layer: unknown; client: Functions } | undefined;
+    const current = (): Functions => {
+      const layer = this.#program.layers.services;
+      if (made?.layer !== layer) {
+        made = { layer, client: layer.client(definition, options) as unknown as Functions };
+      }
+      return made.client;
+    };
+    const forwarding = Object.keys(definition.methods).map((name) =>
+      [name, (...args: unknown[]) => current()[name](...args)] as const
+    );
+    return Object.fromEntries(forwarding) as unknown as Client<ServiceDefinition<M, E>>;
+  }
+
+  /** Puts middleware around every call, made or served here, until disposed. */
+  use(middleware: Middleware): AsyncDisposable {
+    return this.#program.add(({ services }) => services.use(middleware));
+  }
+
+  /** Handles messages of a name (one of the registry, or `custom.<anything>`) until disposed. */
+  handle(...args: Parameters<Messenger["handle"]>): AsyncDisposable {
+    return this.#program.add(({ messenger }) => messenger.handle(...args));
+  }
+
+  /** See {@linkcode Messenger.send}. */
+  send(...args: Parameters<Messenger["send"]>): Promise<void> {
+    return this.#program.layers.messenger.send(...args);
+  }
+
+  /** See {@linkcode Messenger.request}. */
+  request(...args: Parameters<Messenger["request"]>): ReturnType<Messenger["request"]> {
+    return this.#program.layers.messenger.request(...args);
+  }
+
+  /** See {@linkcode Messenger.broadcast}. */
+  broadcast(...args: Parameters<Messenger["broadcast"]>): ReturnType<Messenger["broadcast"]> {
+    return this.#program.layers.messenger.broadcast(...args);
+  }
+
+  /** See {@linkcode Messenger.scatter}. */
+  scatter(...args: Parameters<Messenger["scatter"]>): ReturnType<Messenger["scatter"]> {
+    return this.#program.layers.messenger.scatter(...args);
+  }
+
+  /** See {@linkcode Messenger.quorum}. */
+  quorum(...args: Parameters<Messenger["quorum"]>): ReturnType<Messenger["quorum"]> {
+    return this.#program.layers.messenger.quorum(...args);
+  }
+
+  /** The other nodes that are known, with their links. */
+  members(): readonly PeerInfo[] {
+    return this.#kernel.get(peers).list();
+  }
+
+  /** What the directory holds: one record a node, this one's included. */
+  services(): readonly ServiceRecord[] {
+    return this.#program.layers.services.records();
+  }
+
+  /** The worst of what its plugins report, with reasons. */
+  health(): NodeHealth {
+    return this.#kernel.get(nodeControl).health();
+  }
+
+  /** Category to name to value (FEATURES 82). */
+  metrics(): Readonly<Record<string, Readonly<Record<string, number>>>> {
+    return this.#kernel.get(nodeControl).metrics();
+  }
+
+  /** What happens, from now on; drops the oldest when not read, and says so with a `lagged` event. */
+  events(options?: EventOptions): AsyncIterableIterator<NodeEvent> {
+    return this.#events.subscribe(options);
+  }
+
+  /** The plugins that run, providers before consumers. */
+  plugins(): readonly RunningPlugin[] {
+    return this.#kernel.running();
+  }
+
+  /** Makes another declaration the running one; on an error the present one runs on. */
+  reconfigure(config: MycnetConfig): Promise<BootReport> {
+    return this.#reconfigure(config);
+  }
+
+  /** Answers an admin request without a socket. @throws `plugin_missing` without an admin plugin. */
+  fetchAdmin(request: Request): Promise<Response> {
+    return this.#kernel.get(admin).fetch(request);
+  }
+
+  /** Boot is over; createNode calls it. */
+  start(): void {
+    this.#ready = true;
+  }
+
+  /** Drains and stops everything. Calling it again gives the same promise. */
+  stop(reason = "stopping"): Promise<void> {
+    return this.#stopping ??= this.#stop(reason);
+  }
+
+  /** {@linkcode Node.stop}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #stop(reason: string): Promise<void> {
+    this.#ready = false;
+    this.#host.log.info("The node is stopping", { reason });
+    try {
+      await this.#owned[Symbol.asyncDispose]();
+      await this.#kernel.stop();
+    } finally {
+      this.#events[Symbol.dispose]();
+      this.#closed.resolve();
+    }
+  }
+
+  async #join(seeds: readonly string[]): Promise<readonly NodeDescription[]> {
+    if (seeds.length === 0) throw new MycnetError("invalid_argument", "seeds: name at least one");
+    const known = this.#kernel.get(peers);
+    const results = await Promise.allSettled(seeds.map(async (seed) => {
+      const link = await known.connect(seed);
+      // Kept from now on, like a seed of the configuration; asking twice keeps it once.
+      if (!this.#joined.has(seed)) {
+        this.#joined.set(seed, known.learn({ addresses: [seed], source: "join", keep: true }));
+      }
+      return link.peer;
+    }));
+    const reached = results.flatMap((it) => it.status === "fulfilled" ? [it.value] : []);
+    if (reached.length > 0) return reached;
+    const reasons = results.map((it, i) =>
+      `${seeds[i]}: ${it.status === "rejected" ? (it.reason as Error).message : ""}`
+    );
+    throw new MycnetError("unreachable", `No seed could be reached: ${reasons.join("; ")}`, {
+      cause: new AggregateError(
+        results.flatMap((it) => it.status === "rejected" ? [it.reason] : []),
+      ),
+    });
+  }
+}

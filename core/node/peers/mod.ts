@@ -1,0 +1,7 @@
+/**
+ * Peers: what turns transports into a network of nodes.
+ * @module
+ */
+export { default as peersPlugin } from "./plugin.ts";
+export { type CommunicationMetrics, NodePeers, type NodePeersSetup } from "./peers.ts";
+export type { BackoffConfig, HealthCheckConfig, PeersConfig } from "./config.ts";

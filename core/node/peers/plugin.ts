@@ -1,0 +1,75 @@
+/**
+ * The `peers` plugin: attaches every transport and every source of addresses
+ * to the peers of the node, and reports health and metrics.
+ */
+import { discovery } from "../../contracts/discovery.ts";
+import { healthSources } from "../../contracts/health.ts";
+import { identity } from "../../contracts/identity.ts";
+import { metricsSources } from "../../contracts/metrics.ts";
+import { type Peers, peers } from "../../contracts/peers.ts";
+import { settings } from "../../contracts/settings.ts";
+import { transport } from "../../contracts/transport.ts";
+import { definePlugin } from "../../kernel/define_plugin.ts";
+import { live, type Plugin } from "../../kernel/plugin.ts";
+import { defaultCapabilities } from "@mycnet/protocols/negotiation";
+import { peersConfig } from "./config.ts";
+import { NodePeers } from "./peers.ts";
+import { follow, register } from "./sources.ts";
+
+/** The peers of a node: links to other nodes over every transport there is. */
+const plugin: Plugin<Peers> = definePlugin({
+  name: "peers",
+  summary: "Links to other nodes over every transport there is.",
+  provides: peers,
+  needs: { settings, identity, transports: live(transport), sources: live(discovery) },
+  config: peersConfig,
+  setup(scope): Peers {
+    const { config, host } = scope;
+    const { settings, identity: { self }, transports, sources } = scope.needs;
+    const node = scope.own(
+      new NodePeers({
+        host,
+        self,
+        config,
+        capabilities: {
+          ...defaultCapabilities,
+          transports: [...new Set([...transports].map(({ scheme }) => scheme))],
+        },
+        profiles: settings.profiles,
+        maxConnections: settings.maxConnections,
+        connectionTimeoutMs: settings.connectionTimeoutMs,
+        transports: () => transports,
+      }),
+    );
+    scope.own(
+      transports.each((transport) => transport.accept((connection) => node.accept(connection))),
+    );
+    scope.own(sources.each((source) => {
+      const addresses = [...transports].flatMap(({ addresses }) => addresses);
+      const following = follow({
+        host,
+        source,
+        self: self.id,
+        retryMs: config.backoff.cap,
+        learn: (hint) => node.learn(hint),
+      });
+      // A node that listens nowhere has nothing to make known.
+      const registered = addresses.length > 0
+        ? register(host, source, { id: self.id, addresses, metadata: { type: self.type } })
+        : undefined;
+      return {
+        async [Symbol.asyncDispose]() {
+          await Promise.all([
+            following[Symbol.asyncDispose](),
+            registered?.[Symbol.asyncDispose](),
+          ]);
+        },
+      };
+    }));
+    scope.contribute(healthSources, () => node.health());
+    scope.contribute(metricsSources, { category: "communication", read: () => node.metrics() });
+    return node;
+  },
+});
+
+export default plugin;

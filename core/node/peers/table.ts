@@ -1,0 +1,277 @@
+/**
+ * The table of peers: who is known, who may come in, which link stays.
+ *
+ * A hello that passed every check of the link machine is admitted here or
+ * refused. One node id has one generation at a time:
+ * - the same generation is another link of the same peer;
+ * - a lower one is an old process that does not know of its successor: refused;
+ * - a higher one is a restart. If the old links are gone or draining it takes
+ *   over. If they look alive they are put to the test: the newcomer is refused
+ *   for now, and old links on which nothing is heard within a ping interval and
+ *   its timeout are destroyed, so that the newcomer's next try gets in. If the
+ *   old process answers, two processes share one id, and the first keeps it.
+ *
+ * Links come and go; the table tells of the first and the last usable one.
+ */
+import { linkDown, linkUp, type NodeState, peerDown, peerUp } from "../../contracts/peers.ts";
+import type { Host, Timer } from "../../kernel/host.ts";
+import type { NodeDescription } from "@mycnet/protocols/identity";
+import type { LinkCloseReason, Refusal } from "@mycnet/protocols/link";
+import type { Hello } from "@mycnet/protocols/negotiation";
+import type { Link } from "../links/mod.ts";
+import { parseAddress } from "./address.ts";
+import { decides, loserOf } from "./duplicates.ts";
+import { Peer } from "./peer.ts";
+
+/** Addresses of one hello that are remembered. */
+const maxAnnounced = 16;
+
+/** What the table works with. */
+export interface PeerTableSetup {
+  readonly host: Host;
+  /** This node. */
+  readonly self: NodeDescription;
+  /** Links to one peer. */
+  readonly linksPerPeer: number;
+  /** Peers remembered. */
+  readonly maxPeers: number;
+  /** How long links that a newer start contests have to show life, in ms. */
+  readonly probeMs: number;
+  /** How far apart dials may be and still count as simultaneous, in ms. */
+  readonly simultaneousMs: number;
+  /** True for peers that are configured: they are not forgotten. */
+  hinted(id: string): boolean;
+  /** A peer has a usable link. */
+  usable(id: string): void;
+  /** A peer has lost its last usable link. */
+  unusable(id: string): void;
+}
+
+/** Every known peer but this node. */
+export class PeerTable implements Disposable {
+  readonly #setup: PeerTableSetup;
+  readonly #peers = new Map<string, Peer>();
+  readonly #probes = new Map<string, Timer>();
+
+  /** Empty at first. */
+  constructor(setup: PeerTableSetup) {
+    this.#setup = setup;
+  }
+
+  /** Every peer, in the order of first acquaintance. */
+  get peers(): Iterable<Peer> {
+    return this.#peers.values();
+  }
+
+  /** One peer. */
+  get(id: string): Peer | undefined {
+    return this.#peers.get(id);
+  }
+
+  /** Whether a hello comes in; undefined admits it. */
+  admit(hello: Hello): Refusal | undefined {
+    const { self, linksPerPeer, maxPeers } = this.#setup;
+    const { id, generation } = hello.node;
+    if (id === self.id) {
+      return generation === self.generation
+        ? { code: "self", message: `this is node "${id}" itself` }
+        : { code: "duplicate", message: `another process runs here as node "${id}"` };
+    }
+    const peer = this.#peers.get(id);
+    if (peer === undefined) {
+      return this.#peers.size < maxPeers || this.#forgetOne()
+        ? undefined
+        : { code: "full", message: `${maxPeers} peers are linked or configured here already` };
+    }
+    const known = peer.description.generation;
+    if (generation < known) {
+      return {
+        code: "duplicate",
+        message: `a newer start of node "${id}" is known here (generation ${known}, ` +
+          `this is ${generation})`,
+      };
+    }
+    if (generation > known && peer.links.some(contests)) {
+      this.#probe(peer);
+      return {
+        code: "duplicate",
+        message: `an older start of node "${id}" (generation ${known}) is still linked here; ` +
+          `try again when it has stopped`,
+      };
+    }
+    if (generation === known && peer.links.length >= linksPerPeer) {
+      return { code: "full", message: `there are ${linksPerPeer} links between us already` };
+    }
+    return undefined;
+  }
+
+  /** A link is up. */
+  up(link: Link, hello: Hello): void {
+    const { host } = this.#setup;
+    const { node } = hello;
+    const announced = validAddresses(hello.addresses);
+    let peer = this.#peers.get(node.id);
+    if (peer !== undefined && node.generation < peer.description.generation) {
+      // Two starts of a node shook hands at once, and the newer was faster.
+      link.goodbye("superseded", "a newer start of this node is linked");
+      return;
+    }
+    if (peer === undefined || node.generation > peer.description.generation) {
+      if (peer !== undefined) this.#replace(peer);
+      peer = new Peer(node, announced, host.wallTime());
+      this.#peers.set(node.id, peer);
+    }
+    peer.description = node;
+    peer.announced = announced;
+    peer.state = "alive";
+    peer.links.push(link);
+    host.emit(linkUp, link);
+    this.#refresh(peer, "");
+    this.#settle(peer);
+  }
+
+  /** A link drains: somebody said goodbye. */
+  draining(link: Link, code: string, message: string): void {
+    const peer = this.#peerOf(link);
+    if (peer === undefined) return;
+    this.#markGoodbye(peer, link, code);
+    this.#refresh(peer, message);
+  }
+
+  /** A link's health changed. */
+  health(link: Link): void {
+    const peer = this.#peerOf(link);
+    if (peer === undefined) return;
+    this.#refresh(peer, `link ${link.id} is ${link.health}`);
+    this.#settle(peer);
+  }
+
+  /** A link is over. */
+  down(link: Link, reason: LinkCloseReason): void {
+    const { host } = this.#setup;
+    const peer = this.#peerOf(link);
+    if (peer === undefined) return;
+    peer.links.splice(peer.links.indexOf(link), 1);
+    peer.lastSeen = Math.max(
+      peer.lastSeen,
+      link.heardAtMs + host.wallTime() - host.now(),
+    );
+    if (peer.links.length === 0 && link.goodbyeSaid === undefined && peer.state === "alive") {
+      peer.state = "dead";
+    }
+    host.emit(linkDown, { link, reason: reason.message });
+    this.#refresh(peer, reason.message);
+  }
+
+  /** Ends the tests that are under way. */
+  [Symbol.dispose](): void {
+    for (const timer of this.#probes.values()) timer[Symbol.dispose]();
+    this.#probes.clear();
+  }
+
+  #peerOf(link: Link): Peer | undefined {
+    if (link.upAtMs === undefined) return undefined;
+    const peer = this.#peers.get(link.peer.id);
+    return peer?.links.includes(link) ? peer : undefined;
+  }
+
+  #markGoodbye(peer: Peer, link: Link, code: string): void {
+    if (link.goodbyeSaid?.by !== "peer") return;
+    const state = stateAfterGoodbye(code);
+    if (state !== undefined) peer.state = state;
+  }
+
+  /** A newer start takes over: what is left of the older one goes. */
+  #replace(older: Peer): void {
+    this.#probes.get(older.id)?.[Symbol.dispose]();
+    this.#probes.delete(older.id);
+    for (const link of [...older.links]) link.destroy("a newer start of the node took over");
+    // Its links are down by now, which told of them; this covers a peer whose links drained.
+    this.#refresh(older, "a newer start of the node took over");
+  }
+
+  /** Tells of the first usable link, and of the loss of the last. */
+  #refresh(peer: Peer, reason: string): void {
+    const { host, usable, unusable } = this.#setup;
+    const isUp = peer.best() !== undefined;
+    if (isUp === peer.toldUp) return;
+    peer.toldUp = isUp;
+    if (isUp) {
+      host.emit(peerUp, peer.description);
+      usable(peer.id);
+    } else {
+      host.emit(peerDown, { peer: peer.description, reason, left: peer.state === "left" });
+      unusable(peer.id);
+    }
+  }
+
+  /** Says goodbye to links that are too many, if that is this node's to decide. */
+  #settle(peer: Peer): void {
+    const { host, self, simultaneousMs } = this.#setup;
+    if (!decides(self.id, peer.id)) return;
+    for (;;) {
+      const contenders = peer.links.filter((link) => link.state === "up").map((link) => ({
+        link,
+        direction: link.direction,
+        healthy: link.usable,
+        startedAtMs: link.startedAtMs,
+        upAtMs: link.upAtMs ?? host.now(),
+      }));
+      if (contenders.length < 2) return;
+      const loser = loserOf(contenders[0], contenders[1], simultaneousMs);
+      loser.link.goodbye("superseded", "one link between two nodes is enough");
+    }
+  }
+
+  #probe(peer: Peer): void {
+    const { host, probeMs } = this.#setup;
+    if (this.#probes.has(peer.id)) return;
+    const askedAtMs = host.now();
+    const timer = host.after(probeMs, () => {
+      this.#probes.delete(peer.id);
+      for (const link of [...peer.links]) {
+        if (link.heardAtMs > askedAtMs) continue;
+        link.destroy("a newer start of the node appeared, and this link was silent");
+      }
+    });
+    this.#probes.set(peer.id, timer);
+  }
+
+  /** Makes room for a peer: forgets whoever was seen longest ago, if anybody may be forgotten. */
+  #forgetOne(): boolean {
+    let oldest: Peer | undefined;
+    for (const peer of this.#peers.values()) {
+      if (peer.links.length > 0 || this.#setup.hinted(peer.id)) continue;
+      if (oldest === undefined || peer.lastSeen < oldest.lastSeen) oldest = peer;
+    }
+    return oldest !== undefined && this.#peers.delete(oldest.id);
+  }
+}
+
+/** A link that stands in the way of a newer start of its node. */
+function contests(link: Link): boolean {
+  return link.state === "up";
+}
+
+function stateAfterGoodbye(code: string): NodeState | undefined {
+  switch (code) {
+    case "leaving":
+    case "removed":
+    case "shutting_down":
+      return "left";
+    case "restarting":
+      return "joining";
+    default:
+      return undefined;
+  }
+}
+
+function validAddresses(addresses: readonly string[]): readonly string[] {
+  return addresses.slice(0, maxAnnounced).filter((address) => {
+    try {
+      return parseAddress(address).scheme !== undefined;
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,89 @@
+/**
+ * What the program that embeds the node registered: services it serves,
+ * handlers of messages, middleware.
+ *
+ * The registrations belong to the program, not to the plugins that hold them:
+ * when a reload restarts those, this plugin restarts with them and registers
+ * everything anew, so that a changed port silences nobody. A registration that
+ * the running plugins refuse (a second handler of one name) is not kept.
+ */
+import { z } from "zod";
+import { type Messenger, messenger } from "../contracts/messenger.ts";
+import { definePlugin } from "../kernel/define_plugin.ts";
+import { MycnetError } from "../kernel/errors.ts";
+import { type Capability, capability, type Plugin } from "../kernel/plugin.ts";
+import { type ServiceLayer, serviceLayer } from "./services/mod.ts";
+
+/** Where registrations go. */
+export interface ProgramLayers {
+  readonly services: ServiceLayer;
+  readonly messenger: Messenger;
+}
+
+type Attach = (layers: ProgramLayers) => Disposable | AsyncDisposable;
+interface Registration {
+  readonly attach: Attach;
+  undo: Disposable | AsyncDisposable | undefined;
+}
+
+async function dispose(resource: Disposable | AsyncDisposable | undefined): Promise<void> {
+  if (resource === undefined) return;
+  if (Symbol.asyncDispose in resource) await resource[Symbol.asyncDispose]();
+  else resource[Symbol.dispose]();
+}
+
+const program: Capability<Program> = capability("program");
+
+/** The registrations of one node. */
+export class Program {
+  readonly #registrations = new Set<Registration>();
+  #layers: ProgramLayers | undefined;
+
+  /** The plugin that keeps them registered. */
+  readonly plugin: Plugin<Program> = definePlugin({
+    name: "program",
+    summary: "What the embedding program serves and handles.",
+    provides: program,
+    needs: { services: serviceLayer, messenger },
+    config: z.strictObject({}),
+    setup: ({ needs, own }): Program => {
+      own({
+        [Symbol.asyncDispose]: async () => {
+          this.#layers = undefined;
+          for (const registration of [...this.#registrations].reverse()) {
+            const { undo } = registration;
+            registration.undo = undefined;
+            await dispose(undo);
+          }
+        },
+      });
+      this.#layers = needs;
+      for (const registration of this.#registrations) {
+        registration.undo = registration.attach(needs);
+      }
+      return this;
+    },
+  });
+
+  /** The layers as they run now. @throws `closed` while the node is stopping or reloading. */
+  get layers(): ProgramLayers {
+    if (this.#layers === undefined) {
+      throw new MycnetError("closed", "The node is stopping, has stopped, or is reloading");
+    }
+    return this.#layers;
+  }
+
+  /** Registers now and after every reload, until disposed. */
+  add(attach: Attach): AsyncDisposable {
+    const registration: Registration = { attach, undo: attach(this.layers) };
+    this.#registrations.add(registration);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (!this.#registrations.delete(registration)) return;
+        const { undo } = registration;
+        registration.undo = undefined;
+        await dispose(undo);
+      },
+    };
+  }
+}

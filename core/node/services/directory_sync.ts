@@ -1,0 +1,273 @@
+/**
+ * How records travel: anti-entropy over links (Demers et al., "Epidemic
+ * Algorithms for Replicated Database Maintenance", 1987).
+ *
+ * Three messages, all of type `service.directory`, each a MessagePack map:
+ * - `digest`: stamps [node, generation, version, age] of all records whose id
+ *   lies in a range, so that a long digest may come in parts and a gap in it
+ *   still means "I do not have this". `ask` wants to be asked for what it is
+ *   ahead in.
+ * - `want`: ids whose records the other side should send.
+ * - `records`: signed records (record.ts).
+ *
+ * When a link comes up both ends send a digest and each answers with what it
+ * knows better. A record that is news is passed on to every link but the one it
+ * came from. Once in a while one random link gets a digest with `ask`, which
+ * mends what a full link or a crash between the two cost. For each link there
+ * is one queue of ids, each at most once, sent as the link has room.
+ */
+import {
+  linkDown,
+  linkUp,
+  type MessageHandler,
+  peerDown,
+  type PeerLink,
+  type Peers,
+} from "../../contracts/peers.ts";
+import type { Host } from "../../kernel/host.ts";
+import { decode, encode } from "@mycnet/protocols/codec";
+import { messageTypes, noFields } from "@mycnet/protocols/frame";
+import type { Directory } from "./directory.ts";
+import { isNewer, recordFromWire, type RecordStamp, recordToWire, wireSize } from "./record.ts";
+
+/** Stamps in one message. */
+const digestPart = 1000;
+/** Ids in one `want`. */
+const wantPart = 1000;
+/** Records in one message, in bytes, unless one alone is larger. */
+const recordsBytes = 128 * 1024;
+/** Refused records after which a link is not listened to any more. */
+const patience = 100;
+
+const directoryType = messageTypes["service.directory"];
+
+/** What {@linkcode DirectorySync} needs. */
+export interface SyncParts {
+  readonly host: Host;
+  readonly peers: Peers;
+  readonly directory: Directory;
+  /** Between digests to a random link, in milliseconds. */
+  readonly intervalMs: number;
+}
+
+/** See the head of this file. */
+export class DirectorySync implements Disposable {
+  readonly #host: Host;
+  readonly #peers: Peers;
+  readonly #directory: Directory;
+  readonly #queues = new Map<PeerLink, LinkQueue>();
+  readonly #stop = new DisposableStack();
+  readonly #ended = new AbortController();
+
+  constructor({ host, peers, directory, intervalMs }: SyncParts) {
+    this.#host = host;
+    this.#peers = peers;
+    this.#directory = directory;
+    this.#stop.defer(() => this.#ended.abort());
+    this.#stop.use(peers.handle(directoryType, this.#handler()));
+    this.#stop.use(host.on(linkUp, (link) => this.#linkUp(link)));
+    this.#stop.use(host.on(linkDown, ({ link }) => void this.#queues.delete(link)));
+    this.#stop.use(host.on(peerDown, ({ peer, left }) => {
+      if (left) directory.left(peer.id, peer.generation);
+    }));
+    this.#stop.use(host.every(intervalMs, () => this.#beat()));
+    for (const link of peers.links()) this.#linkUp(link);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop.dispose();
+    this.#queues.clear();
+  }
+
+  /** Sends a record to every peer but the one it came from. */
+  spread(node: string, source?: PeerLink): void {
+    for (const link of this.#peers.links()) {
+      if (link !== source && link.peer.id !== node) this.#queue(link).send(node);
+    }
+  }
+
+  #linkUp(link: PeerLink): void {
+    this.#directory.linked(link.peer.id, link.peer.generation);
+    this.#sendDigest(link, false);
+  }
+
+  #beat(): void {
+    this.#directory.sweep((node) => this.#peers.link(node) !== undefined);
+    const links = this.#peers.links();
+    if (links.length > 0) {
+      this.#sendDigest(links[Math.floor(this.#host.random() * links.length)], true);
+    }
+  }
+
+  #sendDigest(link: PeerLink, ask: boolean): void {
+    const nodes = this.#directory.nodes();
+    for (let from = 0; from < nodes.length; from += digestPart) {
+      const part = nodes.slice(from, from + digestPart);
+      const stamps = part.map((node) => {
+        const { generation, version } = this.#directory.stamp(node)!;
+        return [node, generation, version, this.#directory.ageS(node)];
+      });
+      const after = from === 0 ? "" : nodes[from - 1];
+      const last = from + digestPart >= nodes.length;
+      const upTo = last ? null : part[part.length - 1];
+      if (!this.#send(link, { digest: stamps, after, upTo, ask })) return;
+    }
+  }
+
+  #send(link: PeerLink, message: Record<string, unknown>): boolean {
+    try {
+      link.send(directoryType, noFields, encode(message));
+      return true;
+    } catch (error) {
+      // The link is going; whoever comes after it gets everything anew.
+      this.#host.log.debug("A directory message was not sent.", { error: String(error) });
+      return false;
+    }
+  }
+
+  #queue(link: PeerLink): LinkQueue {
+    let queue = this.#queues.get(link);
+    if (queue === undefined) {
+      queue = new LinkQueue(link, {
+        signal: this.#ended.signal,
+        take: (nodes) => this.#take(nodes),
+        send: (records) => this.#send(link, { records }),
+      });
+      this.#queues.set(link, queue);
+    }
+    return queue;
+  }
+
+  /** Takes as many records as fit one message out of a set of ids. */
+  #take(nodes: Set<string>): unknown[] {
+    const records: unknown[] = [];
+    let bytes = 0;
+    for (const node of nodes) {
+      const signed = this.#directory.signed(node);
+      const size = signed === undefined ? 0 : wireSize(signed);
+      if (bytes > 0 && bytes + size > recordsBytes) break;
+      nodes.delete(node);
+      if (signed === undefined) continue;
+      records.push(recordToWire(signed, this.#directory.ageS(node)));
+      bytes += size;
+    }
+    return records;
+  }
+
+  #handler(): MessageHandler {
+    return {
+      message: (link, _fields, body) => {
+        try {
+          const message = decode(body) as Record<string, unknown>;
+          if (Array.isArray(message.records)) this.#records(link, message.records);
+          else if (Array.isArray(message.want)) this.#want(link, message.want);
+          else if (Array.isArray(message.digest)) this.#digest(link, message);
+        } catch (error) {
+          this.#directory.counts.rejected++;
+          this.#host.log.debug("A directory message makes no sense.", {
+            node: link.peer.id,
+            error: String(error),
+          });
+        }
+      },
+    };
+  }
+
+  #records(link: PeerLink, records: readonly unknown[]): void {
+    const queue = this.#queue(link);
+    for (const value of records) {
+      if (queue.refused >= patience) return;
+      const arrived = recordFromWire(value);
+      if (arrived === undefined) {
+        this.#directory.counts.rejected++;
+        queue.refused++;
+        continue;
+      }
+      const outcome = this.#directory.accept(arrived);
+      if (outcome === "accepted") this.spread(arrived.node, link);
+      else if (outcome === "rejected" && ++queue.refused === patience) {
+        this.#host.log.warn("A peer sends bad directory records and is not listened to any more.", {
+          node: link.peer.id,
+        });
+      }
+    }
+  }
+
+  #want(link: PeerLink, nodes: readonly unknown[]): void {
+    const queue = this.#queue(link);
+    for (const node of nodes.slice(0, wantPart)) {
+      if (typeof node === "string") queue.send(node);
+    }
+  }
+
+  #digest(link: PeerLink, message: Record<string, unknown>): void {
+    const { digest, after, upTo, ask } = message;
+    const theirs = new Map<string, RecordStamp>();
+    for (const entry of (digest as readonly unknown[]).slice(0, digestPart)) {
+      const [node, generation, version, ageS] = entry as [string, number, number, number];
+      if (typeof node !== "string" || typeof generation !== "number") continue;
+      const stamp = { node, generation, version };
+      theirs.set(node, stamp);
+      if (ageS >= 0) this.#directory.heard(stamp, ageS);
+    }
+    const inRange = (node: string) =>
+      node > String(after) && (typeof upTo !== "string" || node <= upTo);
+    const queue = this.#queue(link);
+    for (const node of this.#directory.nodes()) {
+      if (!inRange(node)) continue;
+      const stamp = theirs.get(node);
+      if (stamp === undefined || isNewer(this.#directory.stamp(node)!, stamp)) queue.send(node);
+    }
+    if (ask !== true) return;
+    const want = [...theirs.values()].filter((stamp) => {
+      const ours = this.#directory.stamp(stamp.node);
+      return ours === undefined || isNewer(stamp, ours);
+    }).map((it) => it.node);
+    if (want.length > 0) this.#send(link, { want });
+  }
+}
+
+interface QueueOwner {
+  readonly signal: AbortSignal;
+  take(nodes: Set<string>): unknown[];
+  send(records: unknown[]): boolean;
+}
+
+/** The records that a link is still to get. */
+class LinkQueue {
+  /** Records of this peer that were refused. */
+  refused = 0;
+  readonly #link: PeerLink;
+  readonly #owner: QueueOwner;
+  readonly #nodes = new Set<string>();
+  #running = false;
+
+  constructor(link: PeerLink, owner: QueueOwner) {
+    this.#link = link;
+    this.#owner = owner;
+  }
+
+  /** Sends a node's record, in whatever state it is then. */
+  send(node: string): void {
+    this.#nodes.add(node);
+    if (this.#running) return;
+    this.#running = true;
+    queueMicrotask(() => this.#run());
+  }
+
+  async #run(): Promise<void> {
+    const { signal, take, send } = this.#owner;
+    try {
+      while (this.#nodes.size > 0 && !signal.aborted) {
+        await this.#link.writable(signal);
+        const records = take(this.#nodes);
+        if (records.length > 0 && !send(records)) return;
+      }
+    } catch {
+      // The link closed, or this node stops: there is nobody to send to.
+    } finally {
+      this.#running = false;
+      if (signal.aborted) this.#nodes.clear();
+    }
+  }
+}

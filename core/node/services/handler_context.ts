@@ -1,0 +1,56 @@
+/** What a handler sees of the call it serves: read-only, and nothing of the machinery. */
+import type { Priority } from "@mycnet/protocols/frame";
+import type { Principal } from "@mycnet/protocols/identity";
+import type { CallContext } from "./context.ts";
+import type { ServedCall } from "./served_call.ts";
+import type { ParsedUpload } from "./upload.ts";
+
+/** The part of a call that is its handler's to see. */
+export function contextOf(call: ServedCall): CallContext {
+  return call.method.uploads ? new UploadingContext(call) : new Context(call);
+}
+
+class Context implements CallContext {
+  readonly #call: ServedCall;
+
+  constructor(call: ServedCall) {
+    this.#call = call;
+  }
+
+  get service(): string {
+    return this.#call.method.service.name;
+  }
+
+  get method(): string {
+    return this.#call.method.name;
+  }
+
+  get caller(): Principal {
+    return this.#call.caller;
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal;
+  }
+
+  get metadata(): Readonly<Record<string, string>> {
+    return this.#call.metadata;
+  }
+
+  get priority(): Priority {
+    return this.#call.priority;
+  }
+
+  deadline(): number {
+    return this.#call.deadline();
+  }
+}
+
+class UploadingContext extends Context {
+  readonly upload: ParsedUpload;
+
+  constructor(call: ServedCall) {
+    super(call);
+    this.upload = call.upload;
+  }
+}

@@ -1,0 +1,283 @@
+/**
+ * The service layer of a node: server, caller, directory and their links put together.
+ *
+ * It owns what must be stopped in an order: first the services leave the
+ * directory and take no more calls, then what is under way drains, then the
+ * directory goes quiet, and last the deadlines.
+ */
+import type { Balancer } from "../../contracts/balancer.ts";
+import type { HealthReport } from "../../contracts/health.ts";
+import type { Identity } from "../../contracts/identity.ts";
+import { linkDown, linkUp, type Peers } from "../../contracts/peers.ts";
+import type { ServiceDescription, ServiceRecord, Services } from "../../contracts/services.ts";
+import { MycnetError } from "../../kernel/errors.ts";
+import type { Host } from "../../kernel/host.ts";
+import { type Capability, capability, type LiveList } from "../../kernel/plugin.ts";
+import { messageTypes } from "@mycnet/protocols/frame";
+import { Deadlines } from "../deadlines.ts";
+import { type CallCounts, Parking } from "./attempts.ts";
+import { CallsByName, type NamedOptions } from "./by_name.ts";
+import { Caller, type ClientOptions } from "./caller.ts";
+import { makeClient } from "./client.ts";
+import type { Client, ErrorSchemas, Handlers, Methods, ServiceDefinition } from "./define.ts";
+import { Directory } from "./directory.ts";
+import { DirectorySync } from "./directory_sync.ts";
+import { Loopback } from "./loopback.ts";
+import { type Middleware, MiddlewareChain } from "./middleware.ts";
+import { Routing } from "./routing.ts";
+import { describeService } from "./schemas.ts";
+import { ServiceServer } from "./server.ts";
+
+/** Options of {@linkcode ServiceLayer.serve}. */
+export interface ServeOptions {
+  /** How long disposing waits for calls under way, in milliseconds. Default: the plugin's `drainTimeout`. */
+  readonly drainTimeoutMs?: number;
+}
+
+/** The service layer as the node and its users have it: {@linkcode Services} and what takes definitions. */
+export interface ServiceLayer extends Services {
+  /**
+   * Serves until disposed; then the service leaves the directory, takes no more
+   * calls, and those under way get their time to finish.
+   * @throws {MycnetError} `duplicate_handler` when this node serves that name already,
+   * `invalid_argument` when a method has no handler, `too_large` when the
+   * directory cannot hold that many services of one node.
+   */
+  serve<M extends Methods, E extends ErrorSchemas>(
+    definition: ServiceDefinition<M, E>,
+    handlers: Handlers<ServiceDefinition<M, E>>,
+    options?: ServeOptions,
+  ): AsyncDisposable;
+  /** A client: a plain object with a function for each method. */
+  client<M extends Methods, E extends ErrorSchemas>(
+    definition: ServiceDefinition<M, E>,
+    options?: ClientOptions,
+  ): Client<ServiceDefinition<M, E>>;
+  /** Puts middleware around every call, made or served here, until disposed. The first is the outermost. */
+  use(middleware: Middleware): Disposable;
+}
+
+/** The same capability as `services` of core/contracts, with the whole of what core provides under it. */
+export const serviceLayer: Capability<ServiceLayer> = capability("services");
+
+/** Settings of the layer; times in milliseconds. See plugin.ts for what they mean. */
+export interface LayerSettings {
+  readonly maxConcurrentCalls: number;
+  readonly maxDepth: number;
+  readonly drainTimeoutMs: number;
+  readonly directoryIntervalMs: number;
+  readonly recordTtlMs: number;
+  readonly maxRecords: number;
+  readonly maxDirectoryBytes: number;
+}
+
+/** What the layer needs. */
+export interface LayerParts {
+  readonly host: Host;
+  readonly peers: Peers;
+  readonly identity: Identity;
+  readonly balancers: LiveList<Balancer>;
+  /** Read when needed; the directory's are read once. */
+  readonly settings: () => LayerSettings;
+}
+
+/** See the head of this file. */
+export class ServiceNode implements ServiceLayer, AsyncDisposable {
+  readonly #parts: LayerParts;
+  readonly #deadlines: Deadlines;
+  readonly #chain = new MiddlewareChain();
+  readonly #server: ServiceServer;
+  readonly #routing: Routing;
+  readonly #directory: Directory;
+  readonly #sync: DirectorySync;
+  readonly #caller: Caller;
+  readonly #byName: CallsByName;
+  readonly #calls: CallCounts = { made: 0, failed: 0, retried: 0 };
+  readonly #parking = new Parking();
+  readonly #descriptions = new Map<string, ServiceDescription>();
+  readonly #hints = new Map<string, { readonly addresses: string; readonly hint: Disposable }>();
+  readonly #stop = new DisposableStack();
+  #stopping: Promise<void> | undefined;
+
+  constructor(parts: LayerParts) {
+    this.#parts = parts;
+    const { host, peers, identity, balancers, settings } = parts;
+    const { self } = identity;
+    const deadlines = this.#deadlines = new Deadlines(host);
+    const chain = this.#chain;
+    this.#server = new ServiceServer({ host, deadlines, chain, limits: settings });
+    const { recordTtlMs, maxRecords, maxDirectoryBytes, directoryIntervalMs } = settings();
+    const directory = this.#directory = new Directory({
+      host,
+      identity,
+      limits: { recordTtlMs, maxRecords, maxBytes: maxDirectoryBytes },
+      changed: (record, gone) => this.#recordChanged(record, gone),
+    });
+    const routing = this.#routing = new Routing({ host, peers, view: directory, self: self.id });
+    const loopback = new Loopback((exchange, fields, body, upload) =>
+      this.#server.accept(self, exchange, fields, body, upload)
+    );
+    const counts = this.#calls;
+    const caller = this.#caller = new Caller({
+      host,
+      deadlines,
+      routing,
+      loopback,
+      counts,
+      parking: this.#parking,
+      chain,
+      self,
+      balancers,
+    });
+    this.#byName = new CallsByName({ caller, directory, routing, deadlines });
+    this.#stop.use(host.on(linkUp, () => routing.linksChanged()));
+    this.#stop.use(host.on(linkDown, () => routing.linksChanged()));
+    this.#stop.use(peers.handle(messageTypes["service.call"], {
+      request: (exchange, fields, body, upload) =>
+        this.#server.accept(exchange.link.peer, exchange, fields, body, upload),
+    }));
+    this.#sync = new DirectorySync({ host, peers, directory, intervalMs: directoryIntervalMs });
+  }
+
+  serve<M extends Methods, E extends ErrorSchemas>(
+    definition: ServiceDefinition<M, E>,
+    handlers: Handlers<ServiceDefinition<M, E>>,
+    options: ServeOptions = {},
+  ): AsyncDisposable {
+    if (this.#stopping !== undefined) {
+      throw new MycnetError("closed", "this node is stopping and serves nothing new");
+    }
+    const { name } = definition;
+    this.#server.add(definition, handlers as Readonly<Record<string, unknown>>);
+    this.#descriptions.set(name, describeService(definition));
+    try {
+      this.#publish();
+    } catch (error) {
+      this.#descriptions.delete(name);
+      this.#server.leave(name);
+      void this.#server.drain(name, 0);
+      throw error;
+    }
+    let left: Promise<void> | undefined;
+    return { [Symbol.asyncDispose]: () => left ??= this.#leave(name, options.drainTimeoutMs) };
+  }
+
+  client<M extends Methods, E extends ErrorSchemas>(
+    definition: ServiceDefinition<M, E>,
+    options?: ClientOptions,
+  ): Client<ServiceDefinition<M, E>> {
+    return makeClient(this.#caller, definition, options);
+  }
+
+  use(middleware: Middleware): Disposable {
+    return this.#chain.use(middleware);
+  }
+
+  list(): ReturnType<Services["list"]> {
+    return this.#directory.services();
+  }
+
+  records(): readonly ServiceRecord[] {
+    return this.#directory.records();
+  }
+
+  call(
+    service: string,
+    method: string,
+    input: unknown,
+    options?: NamedOptions,
+  ): Promise<unknown> {
+    return this.#byName.call(service, method, input, options);
+  }
+
+  stream(
+    service: string,
+    method: string,
+    input: unknown,
+    options?: NamedOptions,
+  ): AsyncIterable<unknown> {
+    return this.#byName.stream(service, method, input, options);
+  }
+
+  /** Where this node can be reached, for its record. */
+  setAddresses(addresses: readonly string[]): void {
+    const own = this.#directory.own.addresses;
+    if (addresses.join(" ") !== own.join(" ")) this.#directory.publish({ addresses });
+  }
+
+  /** Degraded while most of the places for calls are taken. */
+  health(): HealthReport {
+    const { maxConcurrentCalls } = this.#parts.settings();
+    const { active } = this.#server;
+    if (active < maxConcurrentCalls * 0.9) return { status: "healthy" };
+    const reason = `${active} calls are being served, of at most ${maxConcurrentCalls}`;
+    return { status: "degraded", reason };
+  }
+
+  /** Counters by category. */
+  metrics(category: "communication" | "failover"): Readonly<Record<string, number>> {
+    if (category === "failover") return { calls_retried: this.#calls.retried };
+    const { served, failed, refused } = this.#server.counts;
+    const { accepted, rejected, dropped } = this.#directory.counts;
+    return {
+      calls_made: this.#calls.made,
+      calls_failed: this.#calls.failed,
+      calls_served: served,
+      calls_served_failed: failed,
+      calls_refused: refused,
+      calls_being_served: this.#server.active,
+      directory_records: this.#directory.size,
+      directory_records_accepted: accepted,
+      directory_records_rejected: rejected,
+      directory_records_dropped: dropped,
+    };
+  }
+
+  /** Leaves with all services, then stops. Calls still being made fail with `closed`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stopping ??= this.#dispose();
+  }
+
+  async #dispose(): Promise<void> {
+    const names = [...this.#descriptions.keys()];
+    this.#descriptions.clear();
+    for (const name of names) this.#server.leave(name);
+    if (names.length > 0) this.#publish();
+    const { drainTimeoutMs } = this.#parts.settings();
+    await Promise.all(names.map((name) => this.#server.drain(name, drainTimeoutMs)));
+    this.#parking.close();
+    this.#sync[Symbol.dispose]();
+    this.#stop.dispose();
+    for (const { hint } of this.#hints.values()) hint[Symbol.dispose]();
+    this.#hints.clear();
+    this.#deadlines[Symbol.dispose]();
+  }
+
+  async #leave(name: string, drainMs = this.#parts.settings().drainTimeoutMs): Promise<void> {
+    this.#server.leave(name);
+    if (this.#descriptions.delete(name)) this.#publish();
+    await this.#server.drain(name, drainMs);
+  }
+
+  #publish(): void {
+    this.#directory.publish({ services: [...this.#descriptions.values()] });
+  }
+
+  #recordChanged(record: ServiceRecord, gone: boolean): void {
+    if (record.node === this.#parts.identity.self.id) this.#sync.spread(record.node);
+    else this.#hint(record, gone);
+    this.#routing.directoryChanged();
+  }
+
+  /** Tells the peers where a node says it can be reached; who answers there has to prove who it is. */
+  #hint({ node, addresses }: ServiceRecord, gone: boolean): void {
+    const known = this.#hints.get(node);
+    const wanted = gone ? "" : addresses.join(" ");
+    if ((known?.addresses ?? "") === wanted) return;
+    known?.hint[Symbol.dispose]();
+    this.#hints.delete(node);
+    if (wanted === "") return;
+    const hint = this.#parts.peers.learn({ id: node, addresses, source: "directory", keep: false });
+    this.#hints.set(node, { addresses: wanted, hint });
+  }
+}

@@ -1,0 +1,437 @@
+/**
+ * One call being made: attempts at nodes until one answers, or no more may be made.
+ *
+ * A call is in one of these places: looking for a node, waiting for the
+ * directory to name one, waiting for a link, under way on an exchange, or
+ * pausing before another round. One deadline stands over all of it. What
+ * happens after a failed attempt:
+ * - Nothing was sent (no link, no room): the call goes to another node at once,
+ *   whatever the method is; nothing can have run.
+ * - Something was sent, the method is idempotent, and the failure is the
+ *   node's rather than the call's: the same, for one unit of the retry budget.
+ * - Otherwise it has failed. `mayHaveRun` sums over all attempts.
+ * When every able node has been tried, a round is over: for one unit of the
+ * budget it pauses (exponentially longer, half of it random) and starts anew.
+ *
+ * The budget is the call's `attempts` less one and, for calls made by a handler,
+ * no more than what the call being served has left. What is left goes along in
+ * the frame, and a failure brings back what was used below, so that retries at
+ * several layers add up instead of multiplying.
+ */
+import type { ExchangeHandlers, PeerLink } from "../../contracts/peers.ts";
+import { callRetried } from "../../contracts/services.ts";
+import { codeOf, type ErrorCode } from "../../kernel/errors.ts";
+import { type MessageFields, messageTypes } from "@mycnet/protocols/frame";
+import type { ResetCode } from "@mycnet/protocols/link";
+import type { Deadline } from "../deadlines.ts";
+import {
+  type AttemptFailure,
+  type CallParts,
+  type CallPlan,
+  codeOfReset,
+  nobodyDoesBetter,
+  nobodyServes,
+  othersMayDoBetter,
+  type ParkedCall,
+  unreached,
+  wireDeadline,
+} from "./attempts.ts";
+import type { Nested } from "./context.ts";
+import { CallError } from "./errors.ts";
+import type { CallExchange } from "./loopback.ts";
+import type { ServingNode } from "./routing.ts";
+import { callErrorOf, decodeFailure, encodeBody } from "./wire.ts";
+
+const callType = messageTypes["service.call"];
+const pauseInitialMs = 50;
+const pauseLongestMs = 2000;
+
+/** See the head of this file. */
+export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCall {
+  protected readonly parts: CallParts;
+  protected readonly plan: CallPlan;
+  protected exchange: CallExchange | undefined;
+  /** True once it was answered, failed, or was given up. */
+  protected over = false;
+  /** False once another attempt could not start from the beginning. */
+  #replayable = true;
+  #flowing = false;
+  #startedAt = 0;
+  #attempts = 0;
+  #retriesLeft: number;
+  #budgetSent = 0;
+  #mayHaveRun = false;
+  #node: ServingNode | undefined;
+  #excluded: Set<string> | undefined;
+  #lastFailure: AttemptFailure | undefined;
+  #rounds = 0;
+  #parked = false;
+  #waited = false;
+  #deadline: Deadline | undefined;
+  #pause: Deadline | undefined;
+  #look: (() => void) | undefined;
+  #onAbort: (() => void) | undefined;
+  #room: (() => void) | undefined;
+
+  constructor(parts: CallParts, plan: CallPlan) {
+    this.parts = parts;
+    this.plan = plan;
+    const own = plan.attempts - 1;
+    const { ambient } = plan;
+    this.#retriesLeft = ambient === undefined ? own : Math.min(own, ambient.retriesLeft);
+  }
+
+  /** The answer of a method that gives one, or the end of a stream. */
+  protected abstract answered(body: Uint8Array): void;
+  /** The call has failed. */
+  protected abstract failed(error: CallError): void;
+
+  /** Starts. Never throws. */
+  protected begin(): void {
+    const { signal, ambient, timeoutMs } = this.plan;
+    this.parts.counts.made++;
+    this.#startedAt = this.parts.host.now();
+    if (signal?.aborted) return this.#giveUp(this.#aborted());
+    if (this.parts.parking.closed) return this.nodeStopped();
+    if (timeoutMs <= 0) return this.#expired();
+    if (signal !== undefined) {
+      this.#onAbort = () => this.#giveUp(this.#aborted(), "cancelled");
+      signal.addEventListener("abort", this.#onAbort, { once: true });
+    }
+    this.#deadline = this.parts.deadlines.add(timeoutMs, () => this.#expired());
+    ambient?.adopt(this);
+    this.#tryNext(this.#startedAt);
+  }
+
+  /** The caller wants no more. */
+  protected abandon(): void {
+    this.#giveUp(undefined, "cancelled");
+  }
+
+  /** An item of a stream is here. The deadline was for the first, the rest may take its time. */
+  protected flowing(): void {
+    if (this.#flowing) return;
+    this.#flowing = true;
+    this.#replayable = false;
+    this.#deadline?.cancel();
+    const left = this.plan.ambient?.deadline() ?? Infinity;
+    this.#deadline = left === Infinity
+      ? undefined
+      : this.parts.deadlines.add(left, () => this.#expired());
+  }
+
+  /** Fails the call from this side. */
+  protected fail(code: ErrorCode, message: string, cause?: unknown): void {
+    this.#giveUp(this.#error(code, message, cause), "cancelled");
+  }
+
+  /** An answer that cannot be read. */
+  protected unreadable(): CallError {
+    this.parts.counts.failed++;
+    this.#mayHaveRun = true;
+    return this.#error("internal", "its answer could not be read");
+  }
+
+  // What the exchange tells.
+
+  item(_body: Uint8Array): void {}
+
+  end(): void {}
+
+  writable(): void {
+    const room = this.#room;
+    this.#room = undefined;
+    room?.();
+  }
+
+  response(fields: MessageFields, body: Uint8Array): void {
+    if (this.over) return;
+    if (fields.retryBudget !== undefined) this.#usedBelow(fields.retryBudget);
+    this.#finish();
+    this.answered(body);
+  }
+
+  failure(fields: MessageFields, body: Uint8Array): void {
+    if (this.over) return;
+    if (fields.retryBudget !== undefined) this.#usedBelow(fields.retryBudget);
+    this.#attemptFailed({ ...decodeFailure(body), sent: true });
+  }
+
+  closed(
+    reason: {
+      readonly code: ResetCode | "link_lost";
+      readonly message: string;
+      readonly sent: boolean;
+    },
+  ): void {
+    if (this.over) return;
+    const { sent } = reason;
+    const code = codeOfReset(reason.code);
+    const refused = code === "overloaded" || code === "unhandled";
+    const message = reason.message === "" ? reason.code : reason.message;
+    this.#attemptFailed({ code, message, sent, mayHaveRun: sent && !refused });
+  }
+
+  /** The call that this one is made for is over. */
+  cancel(): void {
+    this.#giveUp(this.#error("cancelled", "the call that it was made for is over"), "cancelled");
+  }
+
+  nodeStopped(): void {
+    this.#giveUp(this.#error("closed", "this node is stopping"), "shutting_down");
+  }
+
+  // The way.
+
+  #tryNext(now: number): void {
+    if (this.over) return;
+    const { plan, parts } = this;
+    const node = parts.routing.choose(plan.target.routing, now, {
+      balancer: plan.balancer,
+      only: plan.node,
+      excluded: this.#excluded,
+    });
+    if (node === undefined) {
+      if (this.#excluded === undefined) this.#waitForServer();
+      else this.#endRound();
+      return;
+    }
+    this.#node = node;
+    this.#attempts++;
+    if (node.local || node.link !== undefined) return this.#open(node, node.link);
+    this.#park();
+    parts.routing.connect(node).then(
+      (link) => this.#open(node, link),
+      (error) => {
+        if (!this.over) this.#attemptFailed({ ...unreached(error), sent: false, cause: error });
+      },
+    );
+  }
+
+  #open(node: ServingNode, link: PeerLink | undefined): void {
+    if (this.over) return;
+    if (link?.full) return this.#awaitRoom(node, link);
+    this.#unpark();
+    const { plan, parts } = this;
+    const { target, ambient } = plan;
+    this.#budgetSent = Math.min(this.#retriesLeft, ambient?.retriesLeft ?? 255, 255);
+    const fields: MessageFields = {
+      route: target.route,
+      deadlineMs: target.streams ? wireDeadline(ambient?.deadline() ?? Infinity) : this.#leftMs(),
+      retryBudget: this.#budgetSent,
+      priority: plan.priority,
+      metadata: plan.metadata,
+    };
+    try {
+      this.exchange = link === undefined
+        ? parts.loopback.open(fields, plan.body, target.uploads, this)
+        : link.open(callType, fields, plan.body, target.uploads, this);
+    } catch (error) {
+      const code = (codeOf(error) ?? "internal") as ErrorCode;
+      const message = (error as Error).message;
+      this.#attemptFailed({ code, message, mayHaveRun: false, sent: false, cause: error });
+      return;
+    }
+    node.inFlight++;
+    if (target.uploads) this.#upload(plan.items!);
+  }
+
+  /** The link has as much queued as it should: whoever calls faster than it carries waits here. */
+  #awaitRoom(node: ServingNode, link: PeerLink): void {
+    this.#park();
+    link.writable().then(() => this.#open(node, link), (error) => {
+      if (!this.over) this.#attemptFailed({ ...unreached(error), sent: false, cause: error });
+    });
+  }
+
+  #attemptFailed(failure: AttemptFailure): void {
+    this.#leaveExchange();
+    this.#lastFailure = failure;
+    if (failure.mayHaveRun) this.#mayHaveRun = true;
+    const { target } = this.plan;
+    const another = this.#replayable && !this.parts.parking.closed &&
+      (failure.sent
+        ? target.idempotent && othersMayDoBetter.has(failure.code) && this.#spendRetry()
+        : !nobodyDoesBetter.has(failure.code));
+    if (!another) return this.#reject(failure);
+    const node = this.#node!.id;
+    (this.#excluded ??= new Set()).add(node);
+    this.parts.counts.retried++;
+    const { service, method } = target;
+    this.parts.host.emit(callRetried, { service, method, node, code: failure.code });
+    this.#tryNext(this.parts.host.now());
+  }
+
+  /** Every able node has been tried. */
+  #endRound(): void {
+    const failure = this.#lastFailure!;
+    // A failure that was sent has paid for the next attempt already.
+    if (!failure.sent && !this.#spendRetry()) return this.#reject(failure);
+    this.#excluded = undefined;
+    const longest = Math.min(pauseLongestMs, pauseInitialMs * 2 ** this.#rounds++);
+    const pauseMs = longest / 2 + this.parts.host.random() * longest / 2;
+    this.#park();
+    this.#pause = this.parts.deadlines.add(pauseMs, () => {
+      this.#pause = undefined;
+      this.#tryNext(this.parts.host.now());
+    });
+  }
+
+  #waitForServer(): void {
+    if (this.#look !== undefined) return;
+    this.#look = () => {
+      const now = this.parts.host.now();
+      const { balancer, node, target } = this.plan;
+      if (this.parts.routing.choose(target.routing, now, { balancer, only: node }) === undefined) {
+        return;
+      }
+      this.#stopWaiting();
+      this.#tryNext(now);
+    };
+    this.#park();
+    if (this.parts.routing.wait(this.#look)) return;
+    this.#look = undefined;
+    this.#giveUp(this.#error("overloaded", "too many calls wait for a server already"));
+  }
+
+  #stopWaiting(): void {
+    if (this.#look === undefined) return;
+    this.parts.routing.stopWaiting(this.#look);
+    this.#look = undefined;
+  }
+
+  #park(): void {
+    this.#waited = true;
+    if (this.#parked) return;
+    this.#parked = true;
+    this.parts.parking.enter(this);
+  }
+
+  #unpark(): void {
+    if (!this.#parked) return;
+    this.#parked = false;
+    this.parts.parking.leave(this);
+  }
+
+  /** Sends the caller's items as there is room. From its first item on, the call cannot be replayed. */
+  async #upload(items: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
+    this.#replayable = false;
+    const exchange = this.exchange!;
+    try {
+      for await (const item of items) {
+        if (this.over) return;
+        if (!exchange.item(encodeBody(item, "item")) && !this.over) {
+          await new Promise<void>((resolve) => this.#room = resolve);
+        }
+        if (this.over) return;
+      }
+      exchange.end();
+    } catch (error) {
+      const code = codeOf(error) === "too_large" ? "too_large" : "cancelled";
+      this.fail(code, `the upload failed: ${(error as Error)?.message ?? error}`, error);
+    }
+  }
+
+  #spendRetry(): boolean {
+    const { ambient } = this.plan;
+    if (this.#retriesLeft <= 0 || (ambient !== undefined && ambient.retriesLeft <= 0)) return false;
+    this.#retriesLeft--;
+    if (ambient !== undefined) ambient.retriesLeft--;
+    return true;
+  }
+
+  /** A server says how much of the budget that it was given is left. */
+  #usedBelow(left: number): void {
+    const used = Math.max(0, this.#budgetSent - left);
+    this.#retriesLeft = Math.max(0, this.#retriesLeft - used);
+    const { ambient } = this.plan;
+    if (ambient !== undefined) ambient.retriesLeft = Math.max(0, ambient.retriesLeft - used);
+  }
+
+  #leftMs(): number {
+    const { plan, parts } = this;
+    // A first attempt that waited for nothing leaves in the moment in which the call began.
+    if (this.#attempts === 1 && !this.#waited) return wireDeadline(plan.timeoutMs)!;
+    return wireDeadline(plan.timeoutMs - (parts.host.now() - this.#startedAt))!;
+  }
+
+  // The end.
+
+  #expired(): void {
+    if (this.over) return;
+    const { target, timeoutMs, node } = this.plan;
+    if (this.#look !== undefined || (this.#attempts === 0 && this.plan.timeoutMs > 0)) {
+      const known = this.parts.routing.versions(target.service);
+      const message = nobodyServes(target.routing, known, node);
+      return this.#giveUp(this.#error("unavailable", message));
+    }
+    const last = this.#lastFailure;
+    const message = `no answer within ${Math.round(timeoutMs)} ms` +
+      (last === undefined ? "" : `; before, ${last.message}`);
+    this.#giveUp(this.#error("deadline_exceeded", message, last?.cause), "deadline_exceeded");
+  }
+
+  #aborted(): CallError {
+    return this.#error("aborted", "the caller's signal aborted", this.plan.signal!.reason);
+  }
+
+  #reject(failure: AttemptFailure): void {
+    const { cause } = failure;
+    const text = `${this.#where()}: ${failure.message}`;
+    const error = callErrorOf({ ...failure, message: text, mayHaveRun: this.#mayHaveRun }, {
+      ...this.#place(),
+      ...(cause !== undefined && { cause }),
+    });
+    this.#giveUp(error);
+  }
+
+  #error(code: ErrorCode, message: string, cause?: unknown): CallError {
+    // Whatever is under way has been sent, as far as anybody can tell.
+    const mayHaveRun = this.#mayHaveRun || this.exchange !== undefined;
+    return new CallError(code, `${this.#where()}: ${message}`, {
+      ...this.#place(),
+      mayHaveRun,
+      ...(cause !== undefined && { cause }),
+    });
+  }
+
+  #where(): string {
+    const { route } = this.plan.target;
+    return this.#node === undefined ? route : `${route} on ${this.#node.id}`;
+  }
+
+  #place(): { service: string; method: string; node: string | undefined; attempts: number } {
+    const { service, method } = this.plan.target;
+    return { service, method, node: this.#node?.id, attempts: this.#attempts };
+  }
+
+  #giveUp(error: CallError | undefined, reset?: ResetCode): void {
+    if (this.over) return;
+    const { exchange } = this;
+    this.#finish();
+    if (reset !== undefined) exchange?.reset(reset);
+    if (error === undefined) return;
+    this.parts.counts.failed++;
+    this.failed(error);
+  }
+
+  #finish(): void {
+    this.over = true;
+    this.#leaveExchange();
+    this.#unpark();
+    this.#deadline?.cancel();
+    this.#pause?.cancel();
+    this.#stopWaiting();
+    if (this.#onAbort !== undefined) {
+      this.plan.signal!.removeEventListener("abort", this.#onAbort);
+    }
+    this.plan.ambient?.release(this);
+    this.writable();
+  }
+
+  #leaveExchange(): void {
+    if (this.exchange === undefined) return;
+    this.exchange = undefined;
+    this.#node!.inFlight--;
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * The built-in plugins, by name.
+ *
+ * Each is a literal `import()`, so that `deno compile` and `deno bundle` carry
+ * them all, and a node loads only those that it declares.
+ */
+import type { BuiltIns } from "../core/kernel/declaration.ts";
+
+/** The table that mod.ts hands to core's createNode. */
+export const builtIns: BuiltIns = {
+  "memory": () => import("./transports/memory.ts"),
+  "tcp": () => import("./transports/tcp.ts"),
+  "tls": () => import("./transports/tls.ts"),
+  "static": () => import("./discovery/static.ts"),
+  "round_robin": () => import("./balancers/round_robin.ts"),
+  "http-gateway": () => import("./gateways/http.ts"),
+};

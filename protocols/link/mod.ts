@@ -1,0 +1,6 @@
+/**
+ * The link machine: bytes in, bytes and events out.
+ * @module
+ */
+export * from "./types.ts";
+export { LinkMachine } from "./machine.ts";
