@@ -82,8 +82,7 @@ async function measure(
   const rows: Report["rows"][number][] = [];
   for (const inFlight of levels) {
     const results = await alternate(rounds, sides(inFlight, seconds * 1000 / rounds));
-    const of = (name: keyof typeof results, key: keyof Round) =>
-      results[name].map((it) => it[key]);
+    const of = (name: keyof typeof results, key: keyof Round) => results[name].map((it) => it[key]);
     for (const [name, what] of Object.entries(subjects)) {
       const key = name as keyof typeof subjects;
       rows.push({

@@ -1,7 +1,9 @@
 /**
  * The shortest node: one process that serves a typed service and calls it.
  *
- *   deno run --allow-env --allow-sys examples/hello.ts
+ *   deno run examples/hello.ts
+ *
+ * No permission is asked, because this node touches nothing outside of it.
  */
 import { createNode, defineService } from "@mycnet/runtime";
 import { z } from "zod";
@@ -13,7 +15,7 @@ const greeter = defineService("greeter", {
   },
 });
 
-// Alone in the world: no keys, no sockets, no admin endpoint, no configuration file.
+// Alone in the world: no configuration file, no keys, no sockets, no admin endpoint.
 await using node = await createNode({
   config: false,
   node: { id: "solo", cluster: "hello", type: "sclerotia" },

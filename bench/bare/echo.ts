@@ -18,12 +18,13 @@ const rawFrame = 0x0100_0100;
 const codedFrame = 0x0100_0101;
 const headerBytes = 16;
 const firstBytes = 64 * 1024;
+const nothing = new Uint8Array(0);
 
 /** Coalesces frames and writes them. */
 class Output {
   readonly #socket: BareSocket;
-  #buffer = new Uint8Array(firstBytes);
-  #spare = new Uint8Array(firstBytes);
+  #buffer: Uint8Array = nothing;
+  #spare: Uint8Array = nothing;
   #length = 0;
   #scheduled = false;
   #writing = false;
@@ -65,7 +66,8 @@ class Output {
   }
 
   #grow(wanted: number): void {
-    const grown = new Uint8Array(Math.max(this.#buffer.length * 2, this.#length + wanted));
+    const size = Math.max(firstBytes, this.#buffer.length * 2, this.#length + wanted);
+    const grown = new Uint8Array(size);
     grown.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = grown;
   }
@@ -76,7 +78,7 @@ type Sink = (type: number, number: number, bytes: Uint8Array, start: number, end
 
 /** Cuts what arrives into frames; only a frame that the end of a chunk cuts is copied. */
 function frames(sink: Sink): (bytes: Uint8Array) => void {
-  let held = new Uint8Array(0);
+  let held: Uint8Array = nothing;
   const whole = (bytes: Uint8Array): number => {
     let at = 0;
     while (bytes.length - at >= headerBytes) {
@@ -95,7 +97,8 @@ function frames(sink: Sink): (bytes: Uint8Array) => void {
       joined.set(bytes, held.length);
       bytes = joined;
     }
-    held = bytes.slice(whole(bytes));
+    const at = whole(bytes);
+    held = at === bytes.length ? nothing : bytes.slice(at);
   };
 }
 

@@ -58,12 +58,14 @@ export function renderReport({ bench, what, columns, rows }: Report): string {
     ...rows.map((row) => columns.map(({ key }) => show(row[key]))),
   ];
   const widths = columns.map((_, i) => Math.max(3, ...cells.map((line) => line[i].length)));
-  const isText = columns.map(({ key }) => rows.every((row) => typeof row[key] !== "number"));
+  const isText = columns.map(({ key }) => !rows.some((row) => typeof row[key] === "number"));
   const line = (texts: readonly string[]) =>
     `| ${
       texts.map((it, i) => isText[i] ? it.padEnd(widths[i]) : it.padStart(widths[i])).join(" | ")
     } |`;
-  const rule = widths.map((width, i) => "-".repeat(isText[i] ? width : width - 1) + (isText[i] ? "" : ":"));
+  const rule = widths.map((width, i) =>
+    "-".repeat(isText[i] ? width : width - 1) + (isText[i] ? "" : ":")
+  );
   return [`\n${bench}: ${what}\n`, line(cells[0]), line(rule), ...cells.slice(1).map(line)]
     .join("\n");
 }

@@ -9,7 +9,7 @@ export interface Order {
   readonly symbol: string;
   readonly quantity: number;
   readonly price: number;
-  readonly tags: readonly string[];
+  readonly tags: string[];
 }
 
 /** The input of a typed call, and its answer. */

@@ -9,6 +9,7 @@ import {
   type SocketKind,
 } from "../bare/sockets.ts";
 import { load, type LoadOptions, type Start } from "../lib/load.ts";
+import { memory } from "../lib/memory.ts";
 import { programArgument, serveCommands } from "../lib/program.ts";
 import { sampleBytes, sampleOrder } from "../lib/sample.ts";
 
@@ -53,7 +54,7 @@ if (import.meta.main) {
   await serveCommands(ready, {
     load: (options) => load(starts, options as LoadOptions),
     connections: () => held.length,
-    rss: () => Deno.memoryUsage().rss,
+    memory,
   });
   Deno.exit(0); // Sockets are open; nobody needs them any more.
 }

@@ -1,5 +1,6 @@
 /** A node as a process: one that serves echoes, one that calls them, or over memory both at once. */
 import { load, type LoadOptions, type Start } from "../lib/load.ts";
+import { memory } from "../lib/memory.ts";
 import { type BenchNode, echoMessage, orders, serveEchoes, startNode } from "../lib/nodes.ts";
 import { programArgument, serveCommands } from "../lib/program.ts";
 import { sampleBytes, sampleOrder } from "../lib/sample.ts";
@@ -30,6 +31,6 @@ if (import.meta.main) {
   await serveCommands(node.addresses[0] ?? "", {
     load: (options) => load(starts, options as LoadOptions),
     links: () => node.members().flatMap((it) => it.links).filter((it) => it.state === "up").length,
-    rss: () => Deno.memoryUsage().rss,
+    memory,
   });
 }

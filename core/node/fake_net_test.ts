@@ -2,7 +2,7 @@
  * A network of nodes for tests: NodePeers over the real link machine and
  * connections in memory, on one virtual clock.
  */
-import type { Connection, Transport } from "../contracts/transport.ts";
+import type { Connection, PeerAuthentication, Transport } from "../contracts/transport.ts";
 import { linkDown, linkRefused, linkUp, peerDown, peerUp } from "../contracts/peers.ts";
 import { MycnetError } from "../kernel/errors.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
@@ -37,6 +37,8 @@ export class FakeNet {
   delayMs = 1;
   /** Addresses whose dials hang until their timeout. */
   readonly silent = new Set<string>();
+  /** What transports know of who dials (as the acceptor sees it) and of who is dialled. Default: nothing. */
+  authenticate: (node: string) => PeerAuthentication = () => ({ kind: "fiat" });
   #ports = 40_000;
 
   constructor(seed = 1) {
@@ -67,6 +69,8 @@ export class FakeNet {
           dialer: `${node}:${++this.#ports}`,
           acceptor: target,
           delayMs: this.delayMs,
+          dialerSees: this.authenticate(target),
+          acceptorSees: this.authenticate(node),
         });
         this.wires.push({ from: node, to: target, dialer, acceptor });
         listener(acceptor);

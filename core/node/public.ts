@@ -6,7 +6,7 @@ export { type ClusterControl, Node } from "./node.ts";
 export type { EventOptions, NodeEvent } from "./events.ts";
 export { runtimeVersion } from "./version.ts";
 export * from "./services/mod.ts";
-export { type ErrorCode, errorCodes, MycnetError } from "../kernel/errors.ts";
+export { codeOf, type ErrorCode, errorCodes, MycnetError } from "../kernel/errors.ts";
 export type * from "../kernel/schema.ts";
 export type * from "../contracts/health.ts";
 export type * from "../contracts/messenger.ts";

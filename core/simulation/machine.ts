@@ -62,6 +62,8 @@ export interface End extends Connection {
   orphan(): void;
   /** Nobody hears anything. */
   abandon(): void;
+  /** It breaks here, and its process is told why. */
+  fail(reason: string): void;
 }
 
 /** Somebody who listens at a port. */

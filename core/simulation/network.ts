@@ -128,6 +128,16 @@ export class Network {
     for (const cut of [...this.#cuts]) cut[Symbol.dispose]();
   }
 
+  /** Breaks every connection between two machines: what a firewall that forgets its state does. */
+  reset(a: string, b: string): void {
+    this.note(`fault reset ${a} ${b}`);
+    for (const [near, far] of [[a, b], [b, a]] as const) {
+      for (const end of [...this.machine(near).ends]) {
+        if (parseAddress(end.remoteAddress).host === far) end.fail("reset by the network");
+      }
+    }
+  }
+
   /** True if nothing passes in this direction now. */
   blocked(from: Machine, to: Machine): boolean {
     if (!from.up || !to.up) return true;

@@ -64,7 +64,10 @@ export interface CrashOptions {
    * as when power is lost; dialling it times out until it restarts. Default `reset`.
    */
   readonly connections?: "reset" | "clean" | "silent";
-  /** Whether its store loses what was not synced. Default true. */
+  /**
+   * Whether its store loses what was not synced, as when power is lost. A killed
+   * process alone loses nothing that it wrote: false. Default true, the unkinder.
+   */
   readonly loseUnsynced?: boolean;
 }
 

@@ -11,7 +11,8 @@
  *
  * What has been sent but not consumed is bounded by a window; the receiver's
  * consuming opens it, one transit later, if the way back is not cut. A segment
- * counts at least 256 bytes, so a flood of tiny writes is bounded as well.
+ * counts at least 256 bytes, so a flood of tiny writes is bounded as well. A
+ * sender whose bytes arrive while the way back is cut waits, and never gives up.
  */
 import type { Timer } from "../kernel/host.ts";
 import type { Machine } from "./machine.ts";

@@ -191,11 +191,14 @@ function report(sim: Simulation, trace: Trace, error: unknown): MycnetError {
   const message = error instanceof Error ? error.message : String(error);
   const code = codeOf(error) ?? "";
   const known: ErrorCode = isOwn(code) ? code : "simulation_failed";
+  const again = trace.isRepetition && known !== "simulation_diverged"
+    ? "in the second run only: "
+    : "";
   const seed = JSON.stringify(sim.seed);
   const where = `at ${sim.now.toFixed(3)} ms, after ${sim.scheduler.fired} events`;
   return new MycnetError(
     known,
-    `${message}\n  seed ${seed}, ${where}; repeat it with simulate({ seed: ${seed} }, ...)\n` +
+    `${again}${message}\n  seed ${seed}, ${where}; repeat it with simulate({ seed: ${seed} }, ...)\n` +
       `  the end of its trace:${list(trace.tail)}`,
     { cause: error },
   );

@@ -186,6 +186,11 @@ export class Simulation {
     this.network.heal();
   }
 
+  /** Breaks every connection between two nodes; they may dial again at once. */
+  reset(a: string, b: string): void {
+    this.network.reset(a, b);
+  }
+
   /** Changes the conditions between two nodes in both directions. */
   link(a: string, b: string, conditions: Partial<LinkConditions>): void {
     this.network.setConditions(a, b, conditions);

@@ -46,6 +46,11 @@ export class Trace {
     this.#reference = reference;
   }
 
+  /** True if there is an earlier run to compare with. */
+  get isRepetition(): boolean {
+    return this.#reference !== undefined;
+  }
+
   /** How many lines were written. */
   get count(): number {
     return this.#count;

@@ -9,10 +9,10 @@
  * the configuration names others; new ones are used from the next handshake on,
  * and cut nothing.
  *
- * Files: listener.ts accepts, connection.ts carries, authenticate.ts judges,
- * context.ts holds what both ends are configured with.
+ * Files: listener.ts accepts, connection.ts carries, flow.ts stops the flow,
+ * authenticate.ts judges, context.ts holds what both ends are configured with.
  */
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { resolve } from "node:path";
 import { z } from "zod";
@@ -167,7 +167,7 @@ class TlsTransport implements Transport, AsyncDisposable {
       context: this.#context,
       handshakeTimeoutMs: this.#config.handshakeTimeout,
       full: () => this.#queue.full,
-      accept: (socket) => this.#accepted(socket),
+      accept: (socket, raw) => this.#accepted(socket, raw),
     });
     const realPort = await this.#listener.listen({ host, port }).catch((error) => {
       throw asListenError(error, bindAddress);
@@ -211,7 +211,7 @@ class TlsTransport implements Transport, AsyncDisposable {
         if (socket.alpnProtocol !== protocolName) {
           return attempt.fail(new Error("whatever listens there is not a mycnet node"));
         }
-        attempt.succeed(this.#connection(socket, true));
+        attempt.succeed(this.#connection(socket, raw, true));
       });
     });
   }
@@ -228,16 +228,17 @@ class TlsTransport implements Transport, AsyncDisposable {
     await closed;
   }
 
-  #accepted(socket: TLSSocket): void {
+  #accepted(socket: TLSSocket, raw: Socket): void {
     if (this.#stopping.signal.aborted) return void socket.destroy();
-    this.#queue.push(this.#connection(socket, this.#config.verifyClient));
+    this.#queue.push(this.#connection(socket, raw, this.#config.verifyClient));
   }
 
-  #connection(socket: TLSSocket, certificateRequired: boolean): TlsConnection {
+  #connection(socket: TLSSocket, raw: Socket, certificateRequired: boolean): TlsConnection {
     const connection = new TlsConnection({
       host: this.#host,
       transport: this.id,
       socket,
+      raw,
       authentication: authenticate(socket, {
         authorities: this.#context.authorities,
         nowMs: this.#host.wallTime(),

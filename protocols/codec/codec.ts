@@ -7,7 +7,7 @@
  * length; what it returns never shares memory with its input.
  *
  * `undefined` leaves an object's key out and is null anywhere else; numbers that
- * are whole and safe travel as integers, all others as 64-bit floats.
+ * are whole and safe travel as integers (-0 as 0), all others as 64-bit floats.
  */
 import { extensions, isPlain, isShortBigInt, isValidDate, Unencodable } from "./extensions.ts";
 import { Decoder, Encoder } from "./msgpack.ts";

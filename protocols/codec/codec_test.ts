@@ -50,7 +50,8 @@ Deno.test("any value of JSON and more survives", () => {
         key: fc.string().filter((key) => key !== "__proto__"),
         values: [
           fc.string({ unit: "binary" }).filter((text) => text.isWellFormed()),
-          fc.double({ noNaN: true }),
+          // Zero has one encoding: -0 comes back as 0.
+          fc.double({ noNaN: true }).filter((number) => !Object.is(number, -0)),
           fc.integer(),
           fc.boolean(),
           fc.constant(null),

@@ -97,7 +97,7 @@ Deno.test("a foreign cluster is refused, and both ends say so", () => {
   assert.equal(acceptor.code, "cluster");
   assert.equal(dialer.code, "cluster");
   assert.deepEqual([acceptor.kind, dialer.kind], ["refused", "refused"]);
-  assert.notEqual(acceptor.by === "us", dialer.by === "us");
+  assert.match(acceptor.message, /this is cluster test, not other/);
 });
 
 Deno.test("a node that dialled itself, or one that bears our id, is refused", () => {
@@ -318,7 +318,7 @@ Deno.test("closing during the handshake tells the peer that we shut down", () =>
   });
 });
 
-Deno.test("the bytes of hello, accept and refuse are these", () => {
+Deno.test("the bytes of a hello begin like this", () => {
   const pair = new Pair();
   const sent = pair.dialer.takeOutput()!;
   assert.equal(sent.subarray(0, 8).toHex(), "4d59434e01000001");

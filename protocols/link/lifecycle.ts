@@ -123,7 +123,7 @@ export class Lifecycle {
     this.#nowMs = nowMs;
     if (this.#tellPendingEnd() || this.state === "closed") return;
     this.#counters.bytesReceived += bytes.length;
-    if (this.live?.heard()) this.#tellHealth();
+    const revived = this.live?.heard();
     this.#reading = true;
     this.#traffic = false;
     try {
@@ -138,6 +138,8 @@ export class Lifecycle {
     } finally {
       this.#reading = false;
     }
+    // Not before the pong that may be among the bytes has had its say.
+    if (revived && !this.#isClosed()) this.#tellHealth();
     this.checkOutput();
   }
 

@@ -101,9 +101,11 @@ async function runParent(context: Context, demo: DemoRuntime): Promise<number> {
   } finally {
     stage[Symbol.dispose]();
   }
+  const interrupted = last !== "" && !context.options.keep;
   if (out.json) out.value({ event: "verdict", ...verdict });
+  else if (interrupted) out.note(`Stopped by ${last}; nothing was left behind.`);
   else conclusion(verdict, (style, text) => out.style(style, text)).forEach((it) => out.line(it));
-  if (last !== "" && !context.options.keep) return exitCodes.interrupted;
+  if (interrupted) return exitCodes.interrupted;
   return verdict.ok ? exitCodes.ok : exitCodes.failed;
 }
 

@@ -30,6 +30,8 @@ const cast: readonly { readonly id: string; readonly type: NodeType }[] = [
   { id: "client", type: "hyphae" },
 ];
 const victim = "elm";
+/** How long a child may take to end when asked to, in ms, before it is killed. */
+const endMs = 5000;
 
 /** How the demo is run. */
 export interface DemoOptions {
@@ -89,7 +91,7 @@ class Demo {
     using _drawing = this.#host.every(100, () => this.#draw());
     try {
       await this.#prepare();
-      this.#status = "starting five processes";
+      this.#say("starting five processes");
       const servers = cast.filter((it) => it.type !== "hyphae").map((it) => it.id);
       for (const id of servers) this.#start(id);
       await this.#until("the servers are up", () => servers.every((id) => this.#ready.has(id)));
@@ -98,27 +100,26 @@ class Demo {
         "the client has called every server",
         () => servers.every((id) => (this.#story.load?.byNode[id] ?? 0) > 0),
       );
-      this.#status = `all is well; ${victim} has a moment to live`;
+      this.#say(`all is well; ${victim} has a moment to live`);
       await this.#host.sleep(calmMs, this.#options.signal);
 
-      this.#status = `kill -9 ${victim}`;
+      this.#say(`kill -9 ${victim}`);
       this.#kill();
       await this.#until("the client has noticed", () => this.#story.has("noticed"));
       await this.#until("a call has been rerouted", () => this.#story.has("rerouted"));
       await this.#children.get(victim)!.ended;
-      this.#status = `running on without ${victim}`;
+      this.#say(`running on without ${victim}`);
       await this.#host.sleep(calmMs / 3, this.#options.signal);
 
-      this.#status = `starting ${victim} again`;
+      this.#say(`starting ${victim} again`);
       this.#ready.delete(victim);
       this.#start(victim);
       this.#story.restarted(this.#host.wallTime());
       await this.#until(`${victim} answers again`, () => this.#story.has("back"));
-      this.#status = "all is well again";
+      this.#say("all is well again");
       await this.#host.sleep(calmMs / 3, this.#options.signal);
       if (keep !== undefined) {
-        this.#status = "kept running; press Ctrl-C to end";
-        this.#draw();
+        this.#say("kept running; press Ctrl-C to end");
         await keep(this.#admins.get(cast[0].id), this.#folder);
       }
       await this.#finish();
@@ -129,14 +130,26 @@ class Demo {
     }
   }
 
-  /** Ends every child and waits until they are gone. */
+  /** Shows at once what happens now. */
+  #say(status: string): void {
+    this.#status = status;
+    this.#draw();
+  }
+
+  /** Ends every child and waits until they are gone: the client first, while there is somebody to answer it. */
   async end(): Promise<void> {
     this.#ending = true;
-    const children = [...this.#children.values()].filter((it) => it.running);
+    const children = [...this.#children].filter(([, it]) => it.running);
+    for (const group of [["client"], cast.map(({ id }) => id)]) {
+      await this.#endAll(children.filter(([id]) => group.includes(id)).map(([, it]) => it));
+    }
+  }
+
+  async #endAll(children: readonly Child[]): Promise<void> {
     await Promise.all(children.map((it) => it.finish()));
     const gone = Promise.all(children.map((it) => it.ended));
     const patience = new AbortController();
-    await Promise.race([gone, this.#host.sleep(5000, patience.signal).catch(() => {})]);
+    await Promise.race([gone, this.#host.sleep(endMs, patience.signal).catch(() => {})]);
     patience.abort();
     for (const child of children) if (child.running) child.kill();
     await gone;
@@ -194,7 +207,7 @@ class Demo {
   /** Lets the client answer for what it has under way. */
   async #finish(): Promise<void> {
     const client = this.#children.get("client")!;
-    this.#status = "the client is finishing";
+    this.#say("the client is finishing");
     await client.finish();
     await this.#within("the client has finished", client.ended);
   }

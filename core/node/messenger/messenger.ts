@@ -24,13 +24,7 @@ import type { MessageHandler, PeerLink, Peers } from "../../contracts/peers.ts";
 import { parseDuration } from "../../kernel/duration.ts";
 import { codeOf, type ErrorCode, errorCodes, MycnetError } from "../../kernel/errors.ts";
 import type { Host } from "../../kernel/host.ts";
-import {
-  type MessageFields,
-  messageTypeName,
-  noFields,
-  type Priority,
-  resolveMessageType,
-} from "@mycnet/protocols/frame";
+import { messageTypeName, type ResolvedType, resolveMessageType } from "@mycnet/protocols/frame";
 import { Deadlines } from "../deadlines.ts";
 import { completions } from "./completions.ts";
 import { PendingRequest } from "./request.ts";
@@ -44,6 +38,8 @@ const maxDeadlineMs = 2 ** 32 - 1;
 const maxHandled = 10_000;
 /** Types below are the link's own. */
 const firstMessageType = 0x0100;
+/** Names whose meaning is remembered. */
+const maxNames = 1000;
 /** Links that are tried when each breaks before anything was queued on it. */
 const linkAttempts = 3;
 
@@ -59,11 +55,6 @@ export class NoQuorumError extends MycnetError {
   }
 }
 
-interface Resolved {
-  readonly type: number;
-  readonly fields: MessageFields;
-}
-
 /** The messenger of one node. */
 export class NodeMessenger implements Messenger, Disposable {
   readonly #host: Host;
@@ -71,12 +62,14 @@ export class NodeMessenger implements Messenger, Disposable {
   readonly #deadlines: Deadlines;
   readonly #handlers = new Map<string, NamedHandler>();
   readonly #types = new Map<number, { registration: Disposable; names: number }>();
+  readonly #names = new Map<string, ResolvedType>();
   readonly #serving = new Set<Serving>();
   readonly #done = (serving: Serving) => void this.#serving.delete(serving);
   readonly #stop = new AbortController();
   #messagesHandled = 0;
   #dropped = 0;
   #failed = 0;
+  readonly #countFailure = () => void this.#failed++;
 
   /** Handles nothing at first. */
   constructor(host: Host, peers: Peers) {
@@ -85,21 +78,47 @@ export class NodeMessenger implements Messenger, Disposable {
     this.#deadlines = new Deadlines(host);
   }
 
-  send(node: string, name: string, bytes: Uint8Array, options: SendOptions = {}): Promise<void> {
-    const sent = this.#send(node, name, bytes, options);
-    sent.catch(this.#countFailure);
-    return sent;
+  async send(
+    node: string,
+    name: string,
+    bytes: Uint8Array,
+    options: SendOptions = {},
+  ): Promise<void> {
+    try {
+      const { type, route } = this.#resolve(name);
+      const link = this.#roomyLink(node, options.signal) ?? await this.#findLink(node, options);
+      link.send(type, { route, priority: options.priority }, bytes);
+    } catch (error) {
+      this.#failed++;
+      throw error;
+    }
   }
 
-  request(
+  async request(
     node: string,
     name: string,
     bytes: Uint8Array,
     options: RequestOptions = {},
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const answered = this.#request(node, name, bytes, options);
-    answered.catch(this.#countFailure);
-    return answered;
+    let resolved: ResolvedType;
+    let link: PeerLink;
+    let leftMs: number;
+    try {
+      resolved = this.#resolve(name);
+      leftMs = options.timeout === undefined
+        ? defaultTimeoutMs
+        : parseDuration(options.timeout, "timeout");
+      const roomy = this.#roomyLink(node, options.signal);
+      if (roomy === undefined) {
+        const startMs = this.#host.now();
+        link = await this.#findLinkWithin(node, leftMs, options);
+        leftMs -= this.#host.now() - startMs;
+      } else link = roomy;
+    } catch (error) {
+      this.#failed++;
+      throw error;
+    }
+    return await this.#ask(link, resolved, name, bytes, leftMs, options);
   }
 
   async broadcast(
@@ -107,7 +126,7 @@ export class NodeMessenger implements Messenger, Disposable {
     bytes: Uint8Array,
     options: SendOptions = {},
   ): Promise<{ readonly sent: number; readonly failed: readonly Reply[] }> {
-    this.#resolve(name, options.priority);
+    this.#resolve(name);
     const failed: Reply[] = [];
     const sends = this.#peers.links().map(async ({ peer: { id } }) => {
       try {
@@ -125,7 +144,7 @@ export class NodeMessenger implements Messenger, Disposable {
     bytes: Uint8Array,
     options: RequestOptions & { readonly nodes?: readonly string[] } = {},
   ): AsyncIterable<Reply> {
-    this.#resolve(name, options.priority);
+    this.#resolve(name);
     const nodes = new Set(options.nodes ?? this.#peers.links().map(({ peer }) => peer.id));
     const rest = new AbortController();
     const signal = options.signal === undefined
@@ -176,8 +195,8 @@ export class NodeMessenger implements Messenger, Disposable {
   }
 
   handle(name: string, handler: NamedHandler): Disposable {
-    const { type, fields } = this.#resolve(name, undefined);
-    const canonical = messageTypeName(type, fields.route);
+    const { type, route } = this.#resolve(name);
+    const canonical = messageTypeName(type, route);
     if (this.#handlers.has(canonical)) {
       throw new MycnetError("duplicate_handler", `"${name}" has a handler already`);
     }
@@ -209,36 +228,24 @@ export class NodeMessenger implements Messenger, Disposable {
     this.#deadlines[Symbol.dispose]();
   }
 
-  readonly #countFailure = () => {
-    this.#failed++;
-  };
-
-  async #send(node: string, name: string, bytes: Uint8Array, options: SendOptions): Promise<void> {
-    const { type, fields } = this.#resolve(name, options.priority);
-    const link = this.#roomyLink(node, options.signal) ?? await this.#findLink(node, options);
-    link.send(type, fields, bytes);
-  }
-
-  async #request(
-    node: string,
+  #ask(
+    link: PeerLink,
+    { type, route }: ResolvedType,
     name: string,
     bytes: Uint8Array,
-    options: RequestOptions,
+    leftMs: number,
+    { priority, signal }: RequestOptions,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const { type, fields } = this.#resolve(name, options.priority);
-    const timeoutMs = options.timeout === undefined
-      ? defaultTimeoutMs
-      : parseDuration(options.timeout, "timeout");
-    const startMs = this.#host.now();
-    const link = this.#roomyLink(node, options.signal) ??
-      await this.#findLinkWithin(node, timeoutMs, options);
-    const leftMs = timeoutMs - (this.#host.now() - startMs);
-    return await new Promise((resolve, reject) => {
-      const pending = new PendingRequest(`"${name}" to node "${node}"`, resolve, reject);
+    return new Promise((resolve, reject) => {
+      const pending = new PendingRequest(name, link.peer.id, resolve, reject, this.#countFailure);
       const deadlineMs = Math.min(maxDeadlineMs, Math.max(1, Math.ceil(leftMs)));
-      const exchange = link.open(type, { ...fields, deadlineMs }, bytes, false, pending);
-      const deadline = this.#deadlines.add(leftMs, () => pending.expire());
-      pending.opened(exchange, deadline, options.signal);
+      try {
+        const exchange = link.open(type, { route, priority, deadlineMs }, bytes, false, pending);
+        pending.opened(exchange, this.#deadlines.add(leftMs, () => pending.expire()), signal);
+      } catch (error) {
+        this.#failed++;
+        reject(error);
+      }
     });
   }
 
@@ -289,7 +296,10 @@ export class NodeMessenger implements Messenger, Disposable {
     }
   }
 
-  #resolve(name: string, priority: Priority | undefined): Resolved {
+  /** What a name means on the wire; remembered, since the same few are used all the time. */
+  #resolve(name: string): ResolvedType {
+    const known = this.#names.get(name);
+    if (known !== undefined) return known;
     const resolved = resolveMessageType(name);
     if (resolved === undefined || resolved.type < firstMessageType) {
       throw new MycnetError(
@@ -297,9 +307,8 @@ export class NodeMessenger implements Messenger, Disposable {
         `"${name}" is no message name; use "custom.${name}", or a name of the registry`,
       );
     }
-    const { type, route } = resolved;
-    if (route === undefined && priority === undefined) return { type, fields: noFields };
-    return { type, fields: { ...(route === undefined ? {} : { route }), priority } };
+    if (this.#names.size < maxNames) this.#names.set(name, resolved);
+    return resolved;
   }
 
   #register(type: number): void {

@@ -11,10 +11,12 @@ const maxMessage = 1000;
 
 /** A request under way; settles its promise exactly once. */
 export class PendingRequest implements ExchangeHandlers {
-  /** What was asked of whom, for errors. */
-  readonly #what: string;
+  /** What was asked of whom, for errors; put into words only when one happens. */
+  readonly #name: string;
+  readonly #node: string;
   readonly #resolve: (bytes: Uint8Array<ArrayBuffer>) => void;
   readonly #reject: (error: unknown) => void;
+  readonly #failed: () => void;
   #signal: AbortSignal | undefined;
   #deadline: Deadline | undefined;
   #exchange: Exchange | undefined;
@@ -26,14 +28,23 @@ export class PendingRequest implements ExchangeHandlers {
     );
   };
 
+  /** @param failed runs once when it comes to nothing, before `reject`. */
   constructor(
-    what: string,
+    name: string,
+    node: string,
     resolve: (bytes: Uint8Array<ArrayBuffer>) => void,
     reject: (error: unknown) => void,
+    failed: () => void,
   ) {
-    this.#what = what;
+    this.#name = name;
+    this.#node = node;
+    this.#failed = failed;
     this.#resolve = resolve;
     this.#reject = reject;
+  }
+
+  get #what(): string {
+    return `"${this.#name}" to node "${this.#node}"`;
   }
 
   /** The exchange is open: from now on the deadline and the signal end it. */
@@ -61,7 +72,7 @@ export class PendingRequest implements ExchangeHandlers {
   }
 
   failure(_fields: MessageFields, body: Uint8Array): void {
-    if (this.#settle()) this.#reject(decodeFailure(body, this.#what));
+    if (this.#settle()) this.#fail(decodeFailure(body, this.#what));
   }
 
   closed(
@@ -69,12 +80,17 @@ export class PendingRequest implements ExchangeHandlers {
   ): void {
     if (!this.#settle()) return;
     const because = message === "" ? code : message;
-    this.#reject(new MycnetError(errorOfReset(code), `${this.#what} failed: ${because}`));
+    this.#fail(new MycnetError(errorOfReset(code), `${this.#what} failed: ${because}`));
   }
 
   #giveUp(code: ResetCode, error: MycnetError): void {
     if (!this.#settle()) return;
     this.#exchange?.reset(code);
+    this.#fail(error);
+  }
+
+  #fail(error: MycnetError): void {
+    this.#failed();
     this.#reject(error);
   }
 

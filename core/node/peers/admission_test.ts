@@ -78,6 +78,49 @@ Deno.test("a second process under this node's id is refused as a duplicate", asy
   await finish(net, a, twin);
 });
 
+Deno.test("a certificate that is not of this cluster is refused with the reason that TLS alone hides", async () => {
+  const net = new FakeNet();
+  const [a, b] = [new FakeNode(net, "a"), new FakeNode(net, "b")];
+  net.authenticate = (node) =>
+    node === "b"
+      ? { kind: "rejected", reason: "the certificate expired yesterday" }
+      : { kind: "fiat" };
+  const error = await outcome(net, b.peers.connect("memory://a"));
+  assert.equal(error?.refusal, "unauthenticated");
+  assert.match(error!.message, /expired yesterday/);
+  assert(!a.linked("b"));
+  assert(a.host.lines.some(({ fields }) => fields.code === "unauthenticated"));
+  await finish(net, a, b);
+});
+
+Deno.test("a hello that says other than the certificate is refused", async () => {
+  const net = new FakeNet();
+  const [a, liar] = [new FakeNode(net, "a"), new FakeNode(net, "liar")];
+  const names = (id: string) => ({ cluster: "test", type: "sclerotia" as const, id });
+  net.authenticate = (node) => ({
+    kind: "verified",
+    principal: names(node === "liar" ? "honest" : node),
+    expiresAt: Infinity,
+  });
+  const error = await outcome(net, liar.peers.connect("memory://a"));
+  assert.equal(error?.refusal, "identity");
+  assert.match(error!.message, /honest/);
+  assert.deepEqual(a.peers.list(), [], "nothing of it is believed");
+  await finish(net, a, liar);
+});
+
+Deno.test("a node that stops tells those who are still shaking hands", async () => {
+  const net = new FakeNet();
+  net.delayMs = 20;
+  const [a, b] = [new FakeNode(net, "a"), new FakeNode(net, "b")];
+  const connecting = outcome(net, b.peers.connect("memory://a", { timeoutMs: 200 }));
+  await net.host.advance(30);
+  await a.stop();
+  await connecting;
+  assert(b.events.some((event) => event.startsWith("refused shutting_down")), String(b.events));
+  await finish(net, b);
+});
+
 Deno.test("a restarted node takes over once its old links are dead", async () => {
   const net = new FakeNet();
   const [a, old] = [new FakeNode(net, "a"), new FakeNode(net, "b")];

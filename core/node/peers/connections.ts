@@ -134,9 +134,8 @@ export class Connections {
     this.#closing = true;
     const { host } = this.#setup;
     const links = [...this.#links];
-    const gone = links.map((link) =>
-      link.upAtMs === undefined ? link.destroy(message) : link.goodbye(code, message)
-    );
+    // One that is not up yet is told so by a refusal.
+    const gone = links.map((link) => link.goodbye(code, message));
     // A link bounds its own drain and close; this is for a transport that does not.
     const timer = host.after(limitMs, () => {
       for (const link of this.#links) link.destroy("the node stops");

@@ -1,8 +1,8 @@
 /**
  * The table of peers: who is known, who may come in, which link stays.
  *
- * A hello that passed every check of the link machine is admitted here or
- * refused. One node id has one generation at a time:
+ * A hello that passed every check of the link machine (cluster, identity, not
+ * this node itself) is admitted here or refused. One node id has one generation at a time:
  * - the same generation is another link of the same peer;
  * - a lower one is an old process that does not know of its successor: refused;
  * - a higher one is a restart. If the old links are gone or draining it takes
@@ -70,13 +70,8 @@ export class PeerTable implements Disposable {
 
   /** Whether a hello comes in; undefined admits it. */
   admit(hello: Hello): Refusal | undefined {
-    const { self, linksPerPeer, maxPeers } = this.#setup;
+    const { linksPerPeer, maxPeers } = this.#setup;
     const { id, generation } = hello.node;
-    if (id === self.id) {
-      return generation === self.generation
-        ? { code: "self", message: `this is node "${id}" itself` }
-        : { code: "duplicate", message: `another process runs here as node "${id}"` };
-    }
     const peer = this.#peers.get(id);
     if (peer === undefined) {
       return this.#peers.size < maxPeers || this.#forgetOne()
@@ -196,10 +191,14 @@ export class PeerTable implements Disposable {
     const isUp = peer.best() !== undefined;
     if (isUp === peer.toldUp) return;
     peer.toldUp = isUp;
+    const node = peer.id;
     if (isUp) {
+      const { transport, remoteAddress } = peer.best()!.connection;
+      host.log.info("A node is linked.", { node, transport, address: remoteAddress });
       host.emit(peerUp, peer.description);
       usable(peer.id);
     } else {
+      host.log.info("A node is linked no more.", { node, state: peer.state, reason });
       host.emit(peerDown, { peer: peer.description, reason, left: peer.state === "left" });
       unusable(peer.id);
     }

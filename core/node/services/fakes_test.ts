@@ -54,6 +54,8 @@ class FakeExchange implements IncomingExchange {
   handlers: ExchangeHandlers | IncomingHandlers | undefined;
   over = false;
   credit = windowBytes;
+  /** True once the request has arrived. */
+  arrived = false;
   blocked = false;
 
   constructor(link: FakeLink) {
@@ -188,6 +190,7 @@ export class FakeLink implements PeerLink {
     const bytes = body.slice();
     this.carry(() => {
       if (near.over) return;
+      near.arrived = true;
       this.other.exchanges.add(far);
       const handler = this.other.owner.handlers.get(type);
       if (handler?.request === undefined) far.reset("unhandled");
@@ -213,14 +216,15 @@ export class FakeLink implements PeerLink {
     });
   }
 
-  /** The link breaks at both ends at once. `sent` is what its exchanges are told. */
+  /** The link breaks at both ends at once. Without `sent`, exchanges that have not arrived are told that nothing was sent. */
   cut(sent = true, left = false): void {
     for (const end of [this, this.other]) {
       if (!end.usable) continue;
       end.usable = false;
       end.owner.lost(end, left && end.peer.id === this.owner.self.id);
       for (const exchange of [...end.exchanges]) {
-        exchange.lose({ code: "link_lost", message: "the link was lost", sent });
+        const message = "the link was lost";
+        exchange.lose({ code: "link_lost", message, sent: sent || exchange.arrived });
       }
     }
   }

@@ -2,11 +2,12 @@
  * A TLS connection over node:tls, after its handshake.
  *
  * The socket does the work; this class turns its events into the contract's: one
- * `closed`, no bytes before `open` (the stream holds them, bounded, by not
- * flowing), no bytes after `close`, and a limit on how long a polite end may
- * take. A write's callback comes when the kernel has the bytes, so one
- * outstanding write is all the buffering there is.
+ * `closed`, no bytes after `close`, and a limit on how long a polite end may take.
+ * A write's callback comes when the kernel has the bytes, so one outstanding write
+ * is all the buffering there is. Before `open`, and while paused, nothing is read
+ * from the TCP socket beneath (flow.ts), and so the peer feels it.
  */
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type {
   Connection,
@@ -16,6 +17,7 @@ import type {
 import { MycnetError } from "../../../core/kernel/errors.ts";
 import type { Host, Timer } from "../../../core/kernel/host.ts";
 import { formatHostPort } from "../../../core/node/net/address.ts";
+import { Flow } from "./flow.ts";
 
 /** What a connection is made of. */
 export interface TlsConnectionOptions {
@@ -23,6 +25,8 @@ export interface TlsConnectionOptions {
   /** The instance id of the transport. */
   readonly transport: string;
   readonly socket: TLSSocket;
+  /** The TCP socket beneath. */
+  readonly raw: Socket;
   readonly authentication: PeerAuthentication;
   readonly closeTimeoutMs: number;
   /** Runs once when the socket is closed. */
@@ -38,8 +42,10 @@ export class TlsConnection implements Connection {
   readonly encryption = "standard";
   readonly #host: Host;
   readonly #socket: TLSSocket;
+  readonly #flow: Flow;
   readonly #closeTimeoutMs: number;
   #handlers: ConnectionHandlers | undefined;
+  #paused = false;
   #writing = false;
   #written: (() => void) | undefined;
   #closing: Timer | undefined;
@@ -61,6 +67,8 @@ export class TlsConnection implements Connection {
     this.remoteAddress = formatHostPort(socket.remoteAddress ?? "", socket.remotePort ?? 0);
     this.#host = options.host;
     this.#socket = socket;
+    this.#flow = new Flow(options.raw);
+    this.#flow.stop();
     this.#closeTimeoutMs = options.closeTimeoutMs;
     socket.setNoDelay(true);
     socket.on("error", (error) => this.#error ??= error);
@@ -78,6 +86,7 @@ export class TlsConnection implements Connection {
     this.#socket.on("data", (bytes: Uint8Array) => {
       if (!this.#over) handlers.data(bytes);
     });
+    if (!this.#paused) this.#flow.start();
   }
 
   write(bytes: Uint8Array, written: () => void): void {
@@ -89,11 +98,13 @@ export class TlsConnection implements Connection {
   }
 
   pause(): void {
-    this.#socket.pause();
+    this.#paused = true;
+    this.#flow.stop();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#paused = false;
+    if (this.#handlers !== undefined) this.#flow.start();
   }
 
   close(): void {
@@ -103,6 +114,7 @@ export class TlsConnection implements Connection {
     this.#socket.end();
     // Nobody listens any more, but the end of the peer's stream must be seen.
     this.#socket.resume();
+    this.#flow.start();
   }
 
   destroy(): void {

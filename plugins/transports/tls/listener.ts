@@ -28,8 +28,8 @@ export interface TlsListenerOptions {
   readonly handshakeTimeoutMs: number;
   /** True if one more connection would be turned away anyway. */
   readonly full: () => boolean;
-  /** Takes a connection whose handshake is done. */
-  readonly accept: (socket: TLSSocket) => void;
+  /** Takes a connection whose handshake is done, and the TCP socket beneath it. */
+  readonly accept: (socket: TLSSocket, raw: Socket) => void;
 }
 
 /** Listens, and does the server's side of the handshake. */
@@ -112,7 +112,7 @@ export class TlsListener implements AsyncDisposable {
     if (handshake === undefined) return void socket.destroy();
     this.#done(addressOf(socket), handshake.socket);
     if (socket.alpnProtocol !== protocolName) return void socket.destroy();
-    this.#options.accept(socket);
+    this.#options.accept(socket, handshake.socket);
   }
 
   #done(key: string, socket: Socket): void {

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { benchBare } from "./bare.ts";
+import { benchCalls } from "./calls.ts";
+import { type BenchOptions, defaultOptions, parseOptions, transports } from "./lib/options.ts";
+import { documentOf, renderDocument, renderReport, type Report } from "./lib/report.ts";
+import { alternate, median, medianRatio } from "./lib/rounds.ts";
+import { benchMemory } from "./memory.ts";
+import { benchStart } from "./start.ts";
+
+/** So little that it says nothing, and shows that everything runs. */
+const tiny: BenchOptions = {
+  ...defaultOptions,
+  seconds: 0.02,
+  rounds: 1,
+  inFlight: [2],
+  links: 2,
+  starts: 1,
+};
+
+/** Every row of a report has a positive number under each of `keys`, where it has one at all. */
+function assertFigures(report: Report, keys: readonly string[]): void {
+  for (const key of keys) {
+    const figures = report.rows.map((row) => row[key]).filter((it) => it !== undefined);
+    assert.ok(figures.length > 0, `${report.bench}: no ${key}`);
+    for (const figure of figures) {
+      assert.ok(typeof figure === "number" && figure > 0, `${report.bench}: ${key} is ${figure}`);
+    }
+  }
+  const columns = report.columns.map((it) => it.key);
+  for (const row of report.rows) {
+    for (const key of Object.keys(row)) assert.ok(columns.includes(key), `${key} has no column`);
+  }
+}
+
+Deno.test("the bench of the raw limits measures every kind of socket", async () => {
+  const report = await benchBare(tiny);
+  assert.deepEqual(
+    report.rows.map(({ socket, body }) => `${socket}, ${body}`),
+    ["memory", "Deno TCP", "node:net", "node:tls"].flatMap((socket) =>
+      ["64 bytes", "MessagePack"].map((body) => `${socket}, ${body}`)
+    ),
+  );
+  assertFigures(report, ["inFlight", "perSecond", "p50", "p99"]);
+});
+
+Deno.test("the bench of calls sets messages and typed calls beside a bare echo", async () => {
+  const root = await Deno.makeTempDir();
+  const usual = Deno.env.get("TMPDIR");
+  Deno.env.set("TMPDIR", root); // So that whatever is left behind is this bench's.
+  let report: Report;
+  try {
+    report = await benchCalls(tiny);
+  } finally {
+    if (usual === undefined) Deno.env.delete("TMPDIR");
+    else Deno.env.set("TMPDIR", usual);
+  }
+  assert.deepEqual(
+    report.rows.map(({ transport, what }) => `${transport}: ${what}`),
+    transports.flatMap((transport) =>
+      ["request", "typed call", "bare + MessagePack"].map((what) => `${transport}: ${what}`)
+    ),
+  );
+  assertFigures(report, [
+    "ratio",
+    "perSecond",
+    "barePerSecond",
+    "p50",
+    "bareP50",
+    "p99",
+    "bareP99",
+  ]);
+  await Deno.remove(root); // Refused unless it is empty.
+});
+
+Deno.test("the bench of memory tells what a node and a link cost", async () => {
+  const report = await benchMemory(tiny);
+  assert.deepEqual(report.rows.map((it) => it.what), [
+    "an empty process",
+    "a node, idle",
+    "a bare server, 2 connections",
+    "a node, 2 links",
+  ]);
+  assertFigures(report, ["resident"]);
+});
+
+Deno.test("the bench of starts times an empty program, a program and the command line", async () => {
+  const report = await benchStart(tiny);
+  assert.deepEqual(report.rows.map((it) => it.what), [
+    "an empty program",
+    "createNode in a program",
+    "mycnet node",
+  ]);
+  assertFigures(report, ["ms", "least", "ratio"]);
+});
+
+Deno.test("sides take turns, and every round begins with another one", async () => {
+  const order: string[] = [];
+  const side = (name: string) => () => Promise.resolve(order.push(name));
+  const results = await alternate(2, { ours: side("ours"), bare: side("bare") });
+  assert.deepEqual(order, ["ours", "bare", "bare", "ours"]);
+  assert.deepEqual(results, { ours: [1, 4], bare: [2, 3] });
+});
+
+Deno.test("medians are the middle, and ratios are taken round by round", () => {
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 2, 3]), 2.5);
+  // The second round met a machine half as fast, and both sides with it.
+  assert.equal(medianRatio([50, 25, 60], [100, 50, 100]), 0.5);
+});
+
+Deno.test("options are read from arguments, and a wrong one is named", () => {
+  assert.deepEqual(parseOptions([]), defaultOptions);
+  assert.deepEqual(
+    parseOptions(["--seconds", "0.5", "--inflight", "1,8", "--transports", "tcp,tls", "--json"]),
+    { ...defaultOptions, seconds: 0.5, inFlight: [1, 8], transports: ["tcp", "tls"], json: true },
+  );
+  assert.throws(() => parseOptions(["--seconds", "soon"]), /--seconds: a number from 0.01/);
+  assert.throws(() => parseOptions(["--inflight", "1,many"]), /--inflight: a number from 1/);
+  assert.throws(() => parseOptions(["--transports", "carrier-pigeon"]), /memory,tcp,tls expected/);
+  assert.throws(() => parseOptions(["--secnds", "1"]), /secnds/);
+});
+
+Deno.test("a report reads as a table, figures to the right, and names its machine", () => {
+  const report: Report = {
+    bench: "example",
+    what: "what it is",
+    columns: [{ key: "what", title: "what" }, { key: "perSecond", title: "calls/s" }],
+    rows: [{ what: "ours", perSecond: 1234567 }, { what: "none" }, {
+      what: "few",
+      perSecond: 0.123,
+    }],
+  };
+  assert.deepEqual(renderReport(report).split("\n"), [
+    "",
+    "example: what it is",
+    "",
+    "| what |   calls/s |",
+    "| ---- | --------: |",
+    "| ours | 1,234,567 |",
+    "| none |           |",
+    "| few  |     0.123 |",
+  ]);
+  const text = renderDocument(documentOf([report], { before: [1, 2, 3], after: [4, 5, 6] }));
+  assert.match(text, /^Deno \d+\.\d+.* cores, /);
+  assert.match(text, /load average before 1 2 3, after 4 5 6/);
+});

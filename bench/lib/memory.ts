@@ -1,0 +1,20 @@
+/** Memory of this process. */
+
+/** In bytes. */
+export interface Memory {
+  /** Resident, as the process stands. */
+  readonly resident: number;
+  /** Held by JavaScript after a full collection: the heap, and buffers outside of it. */
+  readonly held: number;
+}
+
+/** The flag that {@linkcode memory} needs in order to collect. */
+export const collectFlag = "--v8-flags=--expose-gc";
+
+/** Reads both. */
+export function memory(): Memory {
+  const { rss } = Deno.memoryUsage();
+  (globalThis as { gc?: () => void }).gc?.();
+  const { heapUsed, external } = Deno.memoryUsage();
+  return { resident: rss, held: heapUsed + external };
+}

@@ -1,0 +1,471 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { z } from "zod";
+import { callRetried } from "../../contracts/services.ts";
+import { FakeNetwork, type FakeNode } from "./fakes_test.ts";
+import { CallError, defineService } from "./mod.ts";
+
+const work = defineService("work", {
+  version: 1,
+  methods: {
+    safe: { input: z.string(), output: z.string(), idempotent: true },
+    once: { input: z.string(), output: z.string() },
+    items: { input: z.number(), stream: z.number(), idempotent: true },
+    load: { input: z.string(), upload: z.number(), output: z.number(), idempotent: true },
+  },
+});
+
+/** A server whose handlers do what the test says, and that counts what it ran. */
+function server(node: FakeNode, behave: (input: string) => unknown = (it) => it) {
+  const ran: string[] = [];
+  const run = async (input: string) => {
+    ran.push(input);
+    return await behave(input) as string;
+  };
+  const serving = node.layer.serve(work, {
+    safe: run,
+    once: run,
+    async *items(upTo) {
+      ran.push("items");
+      for (let i = 1; i <= upTo; i++) yield i;
+    },
+    async load(_, { upload }) {
+      ran.push("load");
+      let sum = 0;
+      for await (const it of upload) sum += it;
+      return sum;
+    },
+  });
+  return { ran, serving };
+}
+
+/** A caller `c` linked to servers s1 to sN. */
+function cluster(servers: number, seed?: number) {
+  const network = new FakeNetwork(seed);
+  const caller = network.add("c");
+  const nodes = Array.from({ length: servers }, (_, i) => network.add(`s${i + 1}`));
+  for (const node of nodes) network.link("c", node.id);
+  return { network, caller, nodes, client: caller.layer.client(work) };
+}
+
+const never = new Promise<never>(() => {});
+
+async function failureOf(promise: Promise<unknown>): Promise<CallError> {
+  const error = await promise.then(() => assert.fail("it succeeded"), (it) => it);
+  assert.ok(error instanceof CallError, String(error));
+  return error;
+}
+
+Deno.test("calls go round all servers, this node among them", async () => {
+  const { network, caller, nodes, client } = cluster(2);
+  await using _ = network;
+  const all = [caller, ...nodes].map((node) => server(node));
+  await network.settle();
+  for (let i = 0; i < 30; i++) await client.safe("x");
+  assert.deepEqual(all.map((it) => it.ran.length), [10, 10, 10]);
+});
+
+Deno.test("a balancer of one's own chooses among the candidates, ordered by id", async () => {
+  const { network, caller, nodes } = cluster(3);
+  await using _ = network;
+  const all = nodes.map((node) => server(node));
+  await network.settle();
+  const seen: string[][] = [];
+  const balance = {
+    id: "mine",
+    select: (candidates: readonly { id: string }[], { subject }: { subject: string }) => {
+      assert.equal(subject, "work");
+      seen.push(candidates.map((it) => it.id));
+      return 2;
+    },
+  };
+  const client = caller.layer.client(work, { balance, failover: "immediate" });
+  await client.safe("x");
+  await client.safe("x");
+  assert.deepEqual(seen, [["s1", "s2", "s3"], ["s1", "s2", "s3"]]);
+  assert.deepEqual(all.map((it) => it.ran.length), [0, 0, 2]);
+});
+
+Deno.test("an unknown balancer is an error that names those there are", async () => {
+  const { network, caller, nodes } = cluster(1);
+  await using _ = network;
+  server(nodes[0]);
+  const client = caller.layer.client(work, { balance: "best" });
+  const error = await failureOf(client.safe("x"));
+  assert.equal(error.code, "not_found");
+  assert.match(error.message, /"best".*none/);
+  caller.balancers.set({ plugin: "best", value: { id: "best", select: () => 0 } });
+  assert.equal(await client.safe("x"), "x");
+});
+
+Deno.test("an idempotent call moves to another server when its link breaks", async () => {
+  const { network, caller, nodes, client } = cluster(2);
+  await using _ = network;
+  const retried: unknown[] = [];
+  caller.host.on(callRetried, (it) => retried.push(it));
+  const first = server(nodes[0], () => never);
+  const second = server(nodes[1], () => "second");
+  await network.settle();
+  const call = client.safe("x");
+  await network.settle();
+  assert.deepEqual([first.ran.length, second.ran.length], [1, 0]);
+  caller.peers.link("s1")!.cut();
+  assert.equal(await call, "second");
+  assert.deepEqual(retried, [{ service: "work", method: "safe", node: "s1", code: "link_lost" }]);
+});
+
+Deno.test("a call that is not idempotent is not made again once it was sent, and says that it may have run", async () => {
+  const { network, caller, nodes, client } = cluster(2);
+  await using _ = network;
+  server(nodes[0], () => never);
+  const second = server(nodes[1]);
+  await network.settle();
+  const call = failureOf(client.once("x"));
+  await network.settle();
+  caller.peers.link("s1")!.cut(true);
+  const error = await call;
+  assert.equal(error.code, "link_lost");
+  assert.equal(error.mayHaveRun, true);
+  assert.equal(error.attempts, 1);
+  assert.equal(error.node, "s1");
+  assert.equal(second.ran.length, 0);
+});
+
+Deno.test("a call of any kind is made again when nothing had been sent", async () => {
+  const { network, caller, nodes, client } = cluster(2);
+  await using _ = network;
+  const first = server(nodes[0], () => never);
+  server(nodes[1], () => "second");
+  await network.settle();
+  const call = client.once("x");
+  caller.peers.link("s1")!.cut(false);
+  assert.equal(await call, "second");
+  assert.equal(first.ran.length, 0);
+});
+
+Deno.test("attempts are bounded, with pauses once every server has been tried", async () => {
+  const { network, caller, nodes, client } = cluster(1);
+  await using _ = network;
+  const { ran } = server(nodes[0], () => {
+    throw new CallError("unavailable", "try elsewhere");
+  });
+  await network.settle();
+  const before = caller.host.now();
+  const call = failureOf(client.safe("x", { attempts: 4 }));
+  let done = false;
+  call.then(() => done = true);
+  await network.clock.until(() => done);
+  const error = await call;
+  assert.equal(error.code, "unavailable");
+  assert.match(error.message, /try elsewhere/);
+  assert.equal(error.attempts, 4);
+  assert.equal(ran.length, 4);
+  // Pauses of 25 to 50, 50 to 100 and 100 to 200 ms.
+  const took = caller.host.now() - before;
+  assert.ok(took >= 175 && took <= 420, `it took ${took} ms`);
+});
+
+Deno.test("what the call itself did wrong is not tried elsewhere", async () => {
+  const { network, nodes, client } = cluster(2);
+  await using _ = network;
+  const both = nodes.map((node) =>
+    server(node, () => {
+      throw new CallError("permission_denied", "not you");
+    })
+  );
+  await network.settle();
+  const error = await failureOf(client.safe("x"));
+  assert.equal(error.code, "permission_denied");
+  assert.equal(error.attempts, 1);
+  assert.equal(both[0].ran.length + both[1].ran.length, 1);
+});
+
+Deno.test("a handler that throws is internal to its caller, and its text stays in the server's log", async () => {
+  const { network, nodes, client } = cluster(1);
+  await using _ = network;
+  server(nodes[0], () => {
+    throw new Error("the password is swordfish");
+  });
+  await network.settle();
+  const error = await failureOf(client.safe("x"));
+  assert.equal(error.code, "internal");
+  assert.equal(error.mayHaveRun, true);
+  assert.doesNotMatch(JSON.stringify(error) + error.message, /swordfish/);
+  assert.ok(network.clock.lines.some((it) => JSON.stringify(it.fields).includes("swordfish")));
+});
+
+Deno.test("an answer that its schema refuses is internal, and the log names the field", async () => {
+  const { network, nodes, client } = cluster(1);
+  await using _ = network;
+  server(nodes[0], () => 5);
+  await network.settle();
+  const error = await failureOf(client.safe("x"));
+  assert.equal(error.code, "internal");
+  assert.equal(error.mayHaveRun, true);
+  const line = network.clock.lines.find((it) => it.message.includes("schema refuses"));
+  assert.equal(line?.fields.part, "output");
+  assert.match(String(line?.fields.problems), /string/);
+});
+
+Deno.test("the deadline covers everything, and the server is told", async () => {
+  const { network, nodes, client } = cluster(1);
+  await using _ = network;
+  let signal: AbortSignal | undefined;
+  let left = 0;
+  nodes[0].layer.serve(work, {
+    safe: (_, context) => {
+      signal = context.signal;
+      left = context.deadline();
+      return never;
+    },
+    once: () => "",
+    items: () => [],
+    load: () => 0,
+  });
+  await network.settle();
+  const call = failureOf(client.safe("x", { timeout: "2s" }));
+  await network.clock.advance(1990);
+  assert.equal(left, 2000);
+  assert.equal(signal!.aborted, false);
+  await network.clock.advance(30);
+  const error = await call;
+  assert.equal(error.code, "deadline_exceeded");
+  assert.equal(error.mayHaveRun, true);
+  assert.equal(signal!.aborted, true);
+  assert.equal(signal!.reason.code, "deadline_exceeded");
+});
+
+Deno.test("the server enforces the deadline on its own when it hears nothing", async () => {
+  const { network, nodes, client, caller } = cluster(1);
+  await using _ = network;
+  let signal: AbortSignal | undefined;
+  nodes[0].layer.serve(work, {
+    safe: (_, context) => {
+      signal = context.signal;
+      return never;
+    },
+    once: () => "",
+    items: () => [],
+    load: () => 0,
+  });
+  await network.settle();
+  const call = failureOf(client.safe("x", { timeout: 500 }));
+  await network.settle();
+  caller.peers.link("s1")!.silent = true;
+  await network.clock.advance(520);
+  assert.equal((await call).code, "deadline_exceeded");
+  assert.equal(signal!.reason.code, "deadline_exceeded");
+});
+
+Deno.test("the caller's signal ends the call on both sides", async () => {
+  const { network, nodes, client } = cluster(1);
+  await using _ = network;
+  let signal: AbortSignal | undefined;
+  nodes[0].layer.serve(work, {
+    safe: (_, context) => {
+      signal = context.signal;
+      return never;
+    },
+    once: () => "",
+    items: () => [],
+    load: () => 0,
+  });
+  await network.settle();
+  const abort = new AbortController();
+  const call = failureOf(client.safe("x", { signal: abort.signal }));
+  await network.settle();
+  abort.abort(new Error("changed my mind"));
+  const error = await call;
+  assert.equal(error.code, "aborted");
+  assert.equal((error.cause as Error).message, "changed my mind");
+  await network.settle();
+  assert.equal(signal!.aborted, true);
+  const late = await failureOf(client.safe("x", { signal: abort.signal }));
+  assert.equal(late.code, "aborted");
+  assert.equal(late.mayHaveRun, false);
+  assert.equal(late.attempts, 0);
+});
+
+Deno.test("a call waits for a server to appear", async () => {
+  const { network, nodes, client } = cluster(1);
+  await using _ = network;
+  const call = client.safe("early");
+  await network.clock.advance(1000);
+  server(nodes[0]);
+  assert.equal(await call, "early");
+});
+
+Deno.test("a call that waited in vain is unavailable and says what is known", async () => {
+  const { network, client, nodes } = cluster(1);
+  await using _ = network;
+  const call = failureOf(client.safe("x", { timeout: "1s" }));
+  await network.clock.advance(1020);
+  const error = await call;
+  assert.equal(error.code, "unavailable");
+  assert.equal(error.mayHaveRun, false);
+  assert.equal(error.attempts, 0);
+  assert.match(error.message, /no node is known to serve it/);
+  server(nodes[0]);
+  await network.settle();
+  const later = defineService("work", { ...work, version: 2 });
+  const newer = failureOf(network.nodes.get("c")!.layer.client(later).safe("x", { timeout: "1s" }));
+  await network.clock.advance(1020);
+  assert.match((await newer).message, /version 2 or higher.*s1 \(version 1\)/);
+});
+
+Deno.test("a server takes calls of clients of lower versions", async () => {
+  const { network, client, nodes } = cluster(1);
+  await using _ = network;
+  const later = defineService("work", { ...work, version: 3 });
+  nodes[0].layer.serve(later, {
+    safe: (it) => it,
+    once: (it) => it,
+    items: () => [],
+    load: () => 0,
+  });
+  assert.equal(await client.safe("old"), "old");
+});
+
+Deno.test("a node without a link is dialled, and one that does not answer is passed over", async () => {
+  const network = new FakeNetwork();
+  await using _ = network;
+  const caller = network.add("c");
+  const hub = network.add("hub");
+  network.add("s1");
+  network.add("s2");
+  for (const id of ["c", "s1", "s2"]) network.link("hub", id);
+  const first = server(network.nodes.get("s1")!);
+  const second = server(network.nodes.get("s2")!);
+  await network.settle();
+  caller.peers.unreachable.add("s1");
+  const client = caller.layer.client(work);
+  for (let i = 0; i < 10; i++) assert.equal(await client.once("x"), "x");
+  assert.deepEqual([first.ran.length, second.ran.length], [0, 10]);
+  assert.ok(caller.peers.dials <= 4, `${caller.peers.dials} dials`);
+  assert.equal(hub.layer.records().length, 4);
+});
+
+Deno.test("linked servers do the work while the others are dialled in the background, then all share it", async () => {
+  const network = new FakeNetwork();
+  await using _ = network;
+  const caller = network.add("c");
+  const nodes = ["s1", "s2", "s3"].map((id) => network.add(id));
+  network.link("c", "s1");
+  network.link("s1", "s2");
+  network.link("s1", "s3");
+  const all = nodes.map((node) => server(node));
+  await network.settle();
+  const client = caller.layer.client(work);
+  await client.safe("x");
+  await network.settle();
+  for (let i = 0; i < 30; i++) await client.safe("x");
+  assert.deepEqual(all.map((it) => it.ran.length).toSorted((a, b) => a - b), [10, 10, 11]);
+});
+
+Deno.test("degraded links are used only when there is no healthy one", async () => {
+  const { network, caller, nodes, client } = cluster(2);
+  await using _ = network;
+  const [first, second] = nodes.map((node) => server(node));
+  await network.settle();
+  caller.peers.link("s1")!.health = "degraded";
+  for (let i = 0; i < 10; i++) await client.safe("x");
+  assert.deepEqual([first.ran.length, second.ran.length], [0, 10]);
+  caller.peers.link("s2")!.cut();
+  caller.peers.unreachable.add("s2");
+  for (let i = 0; i < 10; i++) await client.safe("x");
+  assert.deepEqual([first.ran.length, second.ran.length], [10, 10]);
+});
+
+Deno.test("a call for one node goes there and nowhere else", async () => {
+  const { network, nodes, client } = cluster(3);
+  await using _ = network;
+  const all = nodes.map((node) => server(node));
+  await network.settle();
+  for (let i = 0; i < 5; i++) await client.safe("x", { node: "s2" });
+  assert.deepEqual(all.map((it) => it.ran.length), [0, 5, 0]);
+  const error = failureOf(client.safe("x", { node: "s9", timeout: 100 }));
+  await network.clock.advance(120);
+  assert.match((await error).message, /on s9/);
+});
+
+Deno.test("bad options are refused, naming them", async () => {
+  const { network, caller, nodes, client } = cluster(1);
+  await using _ = network;
+  server(nodes[0]);
+  await network.settle();
+  const refused = async (call: Promise<unknown>, expected: RegExp) => {
+    const error = await failureOf(call);
+    assert.match(error.message, expected);
+    assert.equal(error.mayHaveRun, false);
+    assert.equal(error.service, "work");
+  };
+  await refused(client.safe("x", { timeout: "soon" }), /timeout/);
+  await refused(client.safe("x", { attempts: 0 }), /attempts/);
+  await refused(client.safe("x", { metadata: { ":a": "b" } }), /":a" is reserved/);
+  await refused(client.safe("x", { metadata: { big: "x".repeat(9000) } }), /8192/);
+  const many = Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, ""]));
+  await refused(client.safe("x", { metadata: many }), /at most 64/);
+  // deno-lint-ignore no-explicit-any -- wrong on purpose.
+  await refused(client.safe((() => {}) as any), /input: a function has no encoding/);
+  assert.throws(() => caller.layer.client(work, { attempts: -1 }), /attempts/);
+  // deno-lint-ignore no-explicit-any -- wrong on purpose.
+  assert.throws(() => caller.layer.client(work, { failover: "never" as any }), /failover/);
+});
+
+Deno.test("whatever happens to links, an idempotent call is answered or fails after at least one attempt, and another runs at most once", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 1000 }),
+      fc.array(
+        fc.record({
+          kind: fc.constantFrom("cut", "cut unsent", "link", "safe", "once", "wait"),
+          server: fc.integer({ min: 1, max: 3 }),
+        }),
+        { maxLength: 25 },
+      ),
+      async (seed, steps) => {
+        const { network, nodes, client } = cluster(3, seed);
+        await using _ = network;
+        const all = nodes.map((node) =>
+          server(node, async (it) => {
+            await node.host.sleep(20);
+            return it;
+          })
+        );
+        await network.settle();
+        const outcomes: Promise<{ input: string; ok: boolean; error?: CallError }>[] = [];
+        for (const [index, { kind, server: at }] of steps.entries()) {
+          const link = network.nodes.get("c")!.peers.link(`s${at}`);
+          if (kind === "cut") link?.cut(true);
+          else if (kind === "cut unsent") link?.cut(false);
+          else if (kind === "link") network.link("c", `s${at}`);
+          else if (kind === "wait") await network.clock.advance(at * 7);
+          else {
+            const input = `${kind} ${index}`;
+            outcomes.push(
+              client[kind as "safe" | "once"](input).then(
+                (answer) => ({ input, ok: answer === input }),
+                (error) => ({ input, ok: false, error }),
+              ),
+            );
+          }
+        }
+        let done = false;
+        const all_ = Promise.all(outcomes);
+        all_.then(() => done = true);
+        await network.clock.until(() => done, 20_000, 50);
+        for (const { input, ok, error } of await all_) {
+          const runs = all.reduce(
+            (sum, it) => sum + it.ran.filter((one) => one === input).length,
+            0,
+          );
+          if (ok) assert.ok(runs >= 1);
+          else assert.ok(error instanceof CallError && error.attempts >= 1, String(error));
+          if (input.startsWith("once")) assert.ok(runs <= 1, `${input} ran ${runs} times`);
+          if (error?.mayHaveRun === false) assert.equal(runs, 0, `${input}: ${error.message}`);
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
