@@ -24,31 +24,39 @@
 import { createNodeWith, type NodeOptions } from "./core/node/create_node.ts";
 import type { Node } from "./core/node/node.ts";
 import { MycnetError } from "./core/kernel/errors.ts";
+import { createHost } from "./core/kernel/real_host.ts";
 import { builtIns } from "./plugins/mod.ts";
 import { MemoryNetwork } from "./plugins/transports/memory.ts";
+
+/** What may be laid over a node's configuration. */
+export type TestNodeOptions = Pick<NodeOptions, "node" | "plugins" | "profiles" | "log">;
 
 /** How a test cluster is made. */
 export interface TestClusterOptions {
   /** What is laid over each node's configuration; `index` counts from 0. */
-  readonly node?: (index: number) => Pick<NodeOptions, "node" | "plugins" | "profiles" | "log">;
+  readonly node?: (index: number) => TestNodeOptions;
+  /** How long nodes may take to link, in milliseconds. Default 10,000. */
+  readonly linkTimeoutMs?: number;
 }
 
 /** Real nodes over the memory transport, each linked to each. */
 export interface TestCluster extends AsyncDisposable {
   /** The nodes that run, in the order of their start. */
   readonly nodes: readonly Node[];
-  /** Starts one more, linked to all that listen. Resolves when it is. */
-  add(options?: Pick<NodeOptions, "node" | "plugins" | "profiles" | "log">): Promise<Node>;
-  /** Stops one as a leaving node would. */
+  /** Starts one more, linked to all that listen. Resolves when it is. @throws as {@linkcode linked}. */
+  add(options?: TestNodeOptions): Promise<Node>;
+  /** Stops one as a leaving node would. @throws `not_found` for a node that is not, or no longer, of this cluster. */
   remove(node: Node): Promise<void>;
-  /** Resolves when every two nodes that can be linked are. */
+  /** Resolves when every two nodes that can be linked are. @throws `timeout`, saying who is not linked to whom, and why. */
   linked(): Promise<void>;
 }
 
 /**
  * Starts `size` nodes named `node-1`, `node-2` ... of type sclerotia and
  * resolves when every two of them are linked. Dispose of it to stop them all.
- * @throws `invalid_argument` unless `size` is a whole number from 1 to 100.
+ * @throws `invalid_argument` unless `size` is a whole number from 1 to 100,
+ * `timeout` if they do not link, and as `createNode` for wrong options. Nothing
+ * is left running then.
  */
 export async function createTestCluster(
   size: number,
@@ -57,7 +65,7 @@ export async function createTestCluster(
   if (!Number.isInteger(size) || size < 1 || size > 100) {
     throw new MycnetError("invalid_argument", `size: ${size} is not a whole number from 1 to 100`);
   }
-  const cluster = new MemoryCluster();
+  const cluster = new MemoryCluster(options.linkTimeoutMs ?? 10_000);
   try {
     for (let index = 0; index < size; index++) await cluster.start(options.node?.(index) ?? {});
     await cluster.linked();
@@ -71,9 +79,22 @@ export async function createTestCluster(
 class MemoryCluster implements TestCluster {
   readonly nodes: Node[] = [];
   readonly #network = new MemoryNetwork();
+  readonly #linkTimeoutMs: number;
   #started = 0;
+  /** The start before the next one: a node's seeds are those who run when it starts. */
+  #turn: Promise<unknown> = Promise.resolve();
 
-  async start(options: Pick<NodeOptions, "node" | "plugins" | "profiles" | "log">): Promise<Node> {
+  constructor(linkTimeoutMs: number) {
+    this.#linkTimeoutMs = linkTimeoutMs;
+  }
+
+  start(options: TestNodeOptions): Promise<Node> {
+    const started = this.#turn.then(() => this.#start(options));
+    this.#turn = started.catch(() => {});
+    return started;
+  }
+
+  async #start(options: TestNodeOptions): Promise<Node> {
     const seeds = this.nodes.flatMap((it) => it.addresses);
     const node = await createNodeWith(builtIns, {
       ...options,
@@ -99,9 +120,7 @@ class MemoryCluster implements TestCluster {
     return node;
   }
 
-  async add(
-    options: Pick<NodeOptions, "node" | "plugins" | "profiles" | "log"> = {},
-  ): Promise<Node> {
+  async add(options: TestNodeOptions = {}): Promise<Node> {
     const node = await this.start(options);
     await this.linked();
     return node;
@@ -115,30 +134,40 @@ class MemoryCluster implements TestCluster {
   }
 
   async linked(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => this.#linkedToAll(node)));
+    const late = new AbortController();
+    using _timer = createHost().after(this.#linkTimeoutMs, () => late.abort());
+    await Promise.all(this.nodes.map((node) => this.#linkedToAll(node, late.signal)));
   }
 
   /** Hears of every link before it looks, so that none is missed in between. */
-  async #linkedToAll(node: Node): Promise<void> {
-    const wanted = () =>
-      this.nodes.filter((it) =>
-        it !== node && (it.addresses.length > 0 || node.addresses.length > 0)
-      );
-    const events = node.events({ capacity: 4096 });
+  async #linkedToAll(node: Node, late: AbortSignal): Promise<void> {
+    const events = node.events({ capacity: 1, signal: late });
     try {
       while (true) {
-        const linked = new Set(
-          node.members().filter((it) => it.links.some(({ state }) => state === "up"))
-            .map(({ id }) => id),
-        );
-        if (wanted().every(({ id }) => linked.has(id))) return;
-        if ((await events.next()).done) {
+        const missing = this.#unlinked(node);
+        if (missing.length === 0) return;
+        if (!(await events.next()).done) continue;
+        if (!late.aborted) {
           throw new MycnetError("closed", `${node.id} stopped before it was linked`);
         }
+        const why = node.health().reasons.map((it) => `; ${it}`).join("");
+        throw new MycnetError("timeout", `${node.id} is not linked to ${missing.join(", ")}${why}`);
       }
     } finally {
       await events.return?.();
     }
+  }
+
+  /** Whom a node is not linked to but could be: at least one of the two listens. */
+  #unlinked(node: Node): string[] {
+    if (!this.nodes.includes(node)) return [];
+    const linked = new Set(
+      node.members().filter(({ links }) => links.some(({ state }) => state === "up"))
+        .map(({ id }) => id),
+    );
+    const could = (other: Node) =>
+      other !== node && (other.addresses.length > 0 || node.addresses.length > 0);
+    return this.nodes.filter(could).map(({ id }) => id).filter((id) => !linked.has(id));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

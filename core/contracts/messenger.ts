@@ -20,7 +20,7 @@ export interface MessageContext {
   readonly timeLeftMs: number | undefined;
 }
 
-/** Handles a message. What it returns answers a request; a message without an answer ignores it. The bytes are the handler's to keep. */
+/** Handles a message. What it returns answers a request; a message without an answer ignores it. The bytes are the handler's to keep; small ones share a buffer that cannot be transferred, so transfer a copy. */
 export type NamedHandler = (
   bytes: Uint8Array<ArrayBuffer>,
   context: MessageContext,

@@ -97,7 +97,7 @@ export interface Exchange {
   item(body: Uint8Array): boolean;
   /** Ends this side's stream. */
   end(): void;
-  /** Gives credit back: `bytes` of items have been consumed. */
+  /** Gives credit back: `bytes` of items have been consumed. An empty item counts as 1, so grant(0) gives 1 back. */
   grant(bytes: number): void;
   /** Gives up. The other side's `closed` runs with this code. */
   reset(code: ResetCode, message?: string): void;

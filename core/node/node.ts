@@ -6,7 +6,7 @@
 import { admin } from "../contracts/admin.ts";
 import { identity } from "../contracts/identity.ts";
 import type { NodeHealth } from "../contracts/health.ts";
-import type { Messenger } from "../contracts/messenger.ts";
+import type { Messenger, Reply } from "../contracts/messenger.ts";
 import { nodeControl } from "../contracts/node.ts";
 import { type PeerInfo, peers } from "../contracts/peers.ts";
 import { transport } from "../contracts/transport.ts";
@@ -132,8 +132,19 @@ export class Node implements AsyncDisposable {
       }
       return made.client;
     };
+    const forward = (name: string, args: unknown[]): unknown => {
+      let client: Functions;
+      try {
+        client = current();
+      } catch (error) {
+        // Whoever calls awaits or iterates, and looks for failures there.
+        const failure = Promise.reject(error);
+        return definition.methods[name].stream === undefined ? failure : failedItems(failure);
+      }
+      return client[name](...args);
+    };
     const forwarding = Object.keys(definition.methods).map((name) =>
-      [name, (...args: unknown[]) => current()[name](...args)] as const
+      [name, (...args: unknown[]) => forward(name, args)] as const
     );
     return Object.fromEntries(forwarding) as unknown as Client<ServiceDefinition<M, E>>;
   }
@@ -149,18 +160,20 @@ export class Node implements AsyncDisposable {
   }
 
   /** See {@linkcode Messenger.send}. */
-  send(...args: Parameters<Messenger["send"]>): Promise<void> {
-    return this.#program.layers.messenger.send(...args);
+  async send(...args: Parameters<Messenger["send"]>): Promise<void> {
+    return await this.#program.layers.messenger.send(...args);
   }
 
   /** See {@linkcode Messenger.request}. */
-  request(...args: Parameters<Messenger["request"]>): ReturnType<Messenger["request"]> {
-    return this.#program.layers.messenger.request(...args);
+  async request(...args: Parameters<Messenger["request"]>): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#program.layers.messenger.request(...args);
   }
 
   /** See {@linkcode Messenger.broadcast}. */
-  broadcast(...args: Parameters<Messenger["broadcast"]>): ReturnType<Messenger["broadcast"]> {
-    return this.#program.layers.messenger.broadcast(...args);
+  async broadcast(
+    ...args: Parameters<Messenger["broadcast"]>
+  ): Promise<Awaited<ReturnType<Messenger["broadcast"]>>> {
+    return await this.#program.layers.messenger.broadcast(...args);
   }
 
   /** See {@linkcode Messenger.scatter}. */
@@ -169,8 +182,8 @@ export class Node implements AsyncDisposable {
   }
 
   /** See {@linkcode Messenger.quorum}. */
-  quorum(...args: Parameters<Messenger["quorum"]>): ReturnType<Messenger["quorum"]> {
-    return this.#program.layers.messenger.quorum(...args);
+  async quorum(...args: Parameters<Messenger["quorum"]>): Promise<readonly Reply[]> {
+    return await this.#program.layers.messenger.quorum(...args);
   }
 
   /** The other nodes that are known, with their links. */
@@ -262,4 +275,16 @@ export class Node implements AsyncDisposable {
       ),
     });
   }
+}
+
+/** Items of which the first is this failure. */
+function failedItems(failure: Promise<never>): AsyncIterableIterator<never> {
+  failure.catch(() => {}); // Nobody has to iterate.
+  return {
+    next: () => failure,
+    return: () => Promise.resolve({ done: true, value: undefined }),
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }

@@ -10,7 +10,6 @@ import { settings } from "../../core/contracts/settings.ts";
 import { type Connection, type Transport, transport } from "../../core/contracts/transport.ts";
 import { duration } from "../../core/kernel/config.ts";
 import { definePlugin } from "../../core/kernel/define_plugin.ts";
-import { MycnetError } from "../../core/kernel/errors.ts";
 import type { Host } from "../../core/kernel/host.ts";
 import type { Plugin } from "../../core/kernel/plugin.ts";
 import { AcceptQueue } from "../../core/node/net/accept_queue.ts";

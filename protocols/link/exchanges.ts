@@ -35,6 +35,8 @@ export class Exchange {
 }
 
 const maxPooled = 256;
+// A power of two: for 256 exchanges in each direction.
+const slotCount = 512;
 // Well below 2^31, so that ids stay small integers; room enough not to meet late answers after a wrap.
 const maxStreamId = 0x3fff_ffff;
 
@@ -51,7 +53,10 @@ export class ExchangeTable {
   incoming = 0;
   readonly #parity: number;
   readonly #maxId: number;
-  readonly #byStream: Map<number, Exchange> = new Map();
+  // Ids in use are mostly neighbours, so a slot picked by their low bits is mostly theirs
+  // alone; those that find theirs taken are in the map, which costs several times as much.
+  readonly #slots: (Exchange | undefined)[] = new Array(slotCount).fill(undefined);
+  readonly #others: Map<number, Exchange> = new Map();
   readonly #pool: Exchange[] = [];
   #next: number;
 
@@ -64,12 +69,14 @@ export class ExchangeTable {
 
   /** How many are under way. */
   get size(): number {
-    return this.#byStream.size;
+    return this.outgoing + this.incoming;
   }
 
   /** The exchange of a stream, or undefined if it is over or never was. */
   get(stream: number): Exchange | undefined {
-    return this.#byStream.get(stream);
+    const exchange = this.#slots[stream & slotCount - 1];
+    if (exchange !== undefined && exchange.stream === stream) return exchange;
+    return this.#others.size === 0 ? undefined : this.#others.get(stream);
   }
 
   /** True if a stream is one that the peer may open. */
@@ -80,7 +87,7 @@ export class ExchangeTable {
   /** Opens one of ours. The caller minds the bound, which keeps a free id within reach. */
   open(type: number, lane: number, upload: boolean, credit: number): Exchange {
     let stream = this.#next;
-    while (this.#byStream.has(stream)) stream = this.#after(stream);
+    while (this.get(stream) !== undefined) stream = this.#after(stream);
     this.#next = this.#after(stream);
     this.outgoing++;
     return this.#add(stream, type, lane, false, upload, true, credit);
@@ -94,7 +101,9 @@ export class ExchangeTable {
 
   /** Ends one. */
   remove(exchange: Exchange): void {
-    this.#byStream.delete(exchange.stream);
+    const slot = exchange.stream & slotCount - 1;
+    if (this.#slots[slot] === exchange) this.#slots[slot] = undefined;
+    else this.#others.delete(exchange.stream);
     if (exchange.incoming) this.incoming--;
     else this.outgoing--;
     if (this.#pool.length < maxPooled) this.#pool.push(exchange);
@@ -102,7 +111,8 @@ export class ExchangeTable {
 
   /** Forgets all. */
   clear(): void {
-    this.#byStream.clear();
+    this.#slots.fill(undefined);
+    this.#others.clear();
     this.#pool.length = 0;
     this.outgoing = 0;
     this.incoming = 0;
@@ -132,7 +142,9 @@ export class ExchangeTable {
     exchange.unpaid = 0;
     exchange.owed = 0;
     exchange.waiting = "none";
-    this.#byStream.set(stream, exchange);
+    const slot = stream & slotCount - 1;
+    if (this.#slots[slot] === undefined) this.#slots[slot] = exchange;
+    else this.#others.set(stream, exchange);
     return exchange;
   }
 }

@@ -4,3 +4,4 @@
  */
 export * from "./types.ts";
 export { LinkMachine } from "./machine.ts";
+export { StreamMap } from "./stream_map.ts";

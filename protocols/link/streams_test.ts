@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { headerBytes, writeHeader, writeU32 } from "../frame/header.ts";
 import { kind, writeMessage } from "../frame/prefix.ts";
 import { noFields } from "../frame/fields.ts";
@@ -481,6 +482,46 @@ Deno.test("stream ids wrap and pass over those in use", () => {
   assert.equal(even.isPeers(1), true);
   assert.equal(even.isPeers(0), false);
   assert.equal(even.isPeers(4), false);
+});
+
+Deno.test("the table of exchanges finds what is in it, however ids collide", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom("open", "accept", "remove"), fc.nat(3000)), {
+        maxLength: 300,
+      }),
+      (steps) => {
+        const table = new ExchangeTable(1, 1200);
+        const model = new Map<number, boolean>();
+        for (const [step, number] of steps) {
+          if (step === "open") {
+            const { stream } = table.open(call, 2, false, 0);
+            assert(!model.has(stream) && stream % 2 === 1 && stream <= 1200);
+            model.set(stream, false);
+          } else if (step === "accept") {
+            // Few residues, so that many meet in one slot.
+            const stream = 2 + (number % 6) * 512 + (number % 4) * 2;
+            if (model.has(stream)) continue;
+            table.accept(stream, call, 2, false, 0);
+            model.set(stream, true);
+          } else {
+            const stream = [...model.keys()][number % (model.size || 1)];
+            if (stream === undefined) continue;
+            table.remove(table.get(stream)!);
+            model.delete(stream);
+          }
+          assert.equal(table.size, model.size);
+          assert.equal(table.incoming, [...model.values()].filter((incoming) => incoming).length);
+        }
+        for (let stream = 0; stream < 3100; stream++) {
+          assert.equal(table.get(stream)?.stream, model.has(stream) ? stream : undefined);
+        }
+        table.clear();
+        assert.equal(table.size, 0);
+        for (const stream of model.keys()) assert.equal(table.get(stream), undefined);
+      },
+    ),
+  );
 });
 
 Deno.test("the bytes of ping, credit and reset are these", () => {

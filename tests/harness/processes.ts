@@ -22,16 +22,43 @@ export interface ChildOptions {
   readonly patienceMs?: number;
 }
 
+/** The last lines of a stream. */
+class Lines {
+  readonly kept: string[] = [];
+  /** How many came before the first of those. */
+  dropped = 0;
+
+  add(lines: readonly string[]): void {
+    this.kept.push(...lines);
+    const excess = Math.max(0, this.kept.length - keptLines);
+    this.kept.splice(0, excess);
+    this.dropped += excess;
+  }
+}
+
+/** Has `match` see the lines that are JSON objects. */
+function inJson<T>(match: (value: Record<string, unknown>) => T | undefined) {
+  return (line: string): T | undefined => {
+    if (!line.startsWith("{")) return undefined;
+    let value: Record<string, unknown>;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      return undefined;
+    }
+    return match(value);
+  };
+}
+
 /** A child process. Use with `await using`. */
 export class Child implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #name: string;
   readonly #patienceMs: number;
-  readonly #stdout: string[] = [];
-  readonly #stderr: string[] = [];
+  readonly #stdout = new Lines();
+  readonly #stderr = new Lines();
   readonly #waiting = new Set<() => void>();
   readonly #reading: Promise<unknown>;
-  #dropped = 0;
   #stdin: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #status: Deno.CommandStatus | undefined;
   #ended = false;
@@ -67,12 +94,12 @@ export class Child implements AsyncDisposable {
 
   /** The last lines of its standard output. */
   get stdout(): readonly string[] {
-    return this.#stdout;
+    return this.#stdout.kept;
   }
 
   /** The last lines of its standard error. */
   get stderr(): readonly string[] {
-    return this.#stderr;
+    return this.#stderr.kept;
   }
 
   /**
@@ -80,31 +107,18 @@ export class Child implements AsyncDisposable {
    * `match` returns something.
    * @throws if the child ends or patience runs out first; the message shows what it printed.
    */
-  async line<T>(what: string, match: (line: string) => T | undefined): Promise<T> {
-    let seen = 0; // Lines looked at, those dropped since included.
-    const deadline = performance.now() + this.#patienceMs;
-    while (true) {
-      for (seen = Math.max(seen, this.#dropped); seen < this.#dropped + this.#stdout.length;) {
-        const found = match(this.#stdout[seen++ - this.#dropped]);
-        if (found !== undefined) return found;
-      }
-      if (this.#ended) throw new Error(this.#report(`ended before ${what}`));
-      if (!await this.#change(deadline)) throw new Error(this.#report(`did not show ${what}`));
-    }
+  line<T>(what: string, match: (line: string) => T | undefined): Promise<T> {
+    return this.#find(this.#stdout, what, match);
   }
 
   /** Waits for a line of JSON, as {@linkcode line} does; other lines are passed over. */
   json<T>(what: string, match: (value: Record<string, unknown>) => T | undefined): Promise<T> {
-    return this.line(what, (line) => {
-      if (!line.startsWith("{")) return undefined;
-      let value: Record<string, unknown>;
-      try {
-        value = JSON.parse(line);
-      } catch {
-        return undefined;
-      }
-      return match(value);
-    });
+    return this.#find(this.#stdout, what, inJson(match));
+  }
+
+  /** Waits for a line of JSON on standard error, where nodes log, as {@linkcode line} does. */
+  log<T>(what: string, match: (value: Record<string, unknown>) => T | undefined): Promise<T> {
+    return this.#find(this.#stderr, what, inJson(match));
   }
 
   /** Writes a line to its standard input. */
@@ -166,24 +180,38 @@ export class Child implements AsyncDisposable {
     await this.#reading;
   }
 
+  async #find<T>(
+    lines: Lines,
+    what: string,
+    match: (line: string) => T | undefined,
+  ): Promise<T> {
+    let seen = 0; // Lines looked at, those dropped since included.
+    const deadline = performance.now() + this.#patienceMs;
+    while (true) {
+      for (seen = Math.max(seen, lines.dropped); seen < lines.dropped + lines.kept.length;) {
+        const found = match(lines.kept[seen++ - lines.dropped]);
+        if (found !== undefined) return found;
+      }
+      if (this.#ended) throw new Error(this.#report(`ended before ${what}`));
+      if (!await this.#change(deadline)) throw new Error(this.#report(`did not show ${what}`));
+    }
+  }
+
   async #endInput(): Promise<void> {
     const stdin = this.#stdin;
     this.#stdin = undefined;
     await stdin?.close().catch(() => {});
   }
 
-  async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>, kept: string[]): Promise<void> {
+  async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>, lines: Lines): Promise<void> {
     let rest = "";
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + text).split("\n");
-      rest = lines.pop()!;
-      kept.push(...lines);
-      const excess = Math.max(0, kept.length - keptLines);
-      kept.splice(0, excess);
-      if (kept === this.#stdout) this.#dropped += excess;
+      const whole = (rest + text).split("\n");
+      rest = whole.pop()!;
+      lines.add(whole);
       this.#wake();
     }
-    if (rest !== "") kept.push(rest);
+    if (rest !== "") lines.add([rest]);
   }
 
   #wake(): void {
@@ -207,8 +235,8 @@ export class Child implements AsyncDisposable {
   #report(what: string): string {
     const tail = (lines: readonly string[]) => lines.slice(-40).join("\n") || "(nothing)";
     const exit = this.#status ? `, exit code ${this.#status.code}` : "";
-    return `${this.#name} (pid ${this.pid}) ${what}${exit}\n--- stdout\n${tail(this.#stdout)}\n` +
-      `--- stderr\n${tail(this.#stderr)}`;
+    return `${this.#name} (pid ${this.pid}) ${what}${exit}\n--- stdout\n${tail(this.stdout)}\n` +
+      `--- stderr\n${tail(this.stderr)}`;
   }
 }
 

@@ -59,7 +59,8 @@ export function checkChain(
     }
     const leaf = certificates[0]!;
     const extensions = readExtensions(leaf.raw);
-    if (extensions === undefined || extensions.authority) {
+    if (extensions === undefined) return no("the certificate cannot be read");
+    if (extensions.authority) {
       return no("it is an authority's certificate, not a node's");
     }
     const [uri, ...more] = extensions.uris;

@@ -57,11 +57,9 @@ export async function readCredentials(paths: CredentialPaths): Promise<Credentia
       throw invalid(path, (error as Error).message, error);
     }
   };
-  const [certificate, privateKey, authorities] = await Promise.all([
-    read(paths.certPath),
-    read(paths.keyPath),
-    read(paths.caCertPath),
-  ]);
+  const certificate = await read(paths.certPath);
+  const privateKey = await read(paths.keyPath);
+  const authorities = await read(paths.caCertPath);
   return { certificate, privateKey, authorities };
 }
 

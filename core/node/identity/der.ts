@@ -36,11 +36,14 @@ const subjectAltName = "551d11";
 /** 2.5.29.19, basicConstraints. */
 const basicConstraints = "551d13";
 
-/** Reads the extensions of a DER certificate; undefined if its structure is not that of one. */
+/** Reads the extensions of a DER certificate; undefined if it is not built as it should be. */
 export function readExtensions(der: Uint8Array): CertificateExtensions | undefined {
   try {
     const certificate = elements(single(der, sequence));
     const body = elements(expect(certificate[0], sequence));
+    // The algorithm stands twice, once unsigned; the two must agree (RFC 5280, section 4.1.1.2).
+    const signed = expect(body.find(({ tag }) => tag === sequence), sequence);
+    if (signed.toHex() !== expect(certificate[1], sequence).toHex()) return undefined;
     const wrapped = body.find(({ tag }) => tag === extensionsTag);
     const uris: string[] = [];
     let authority = false;

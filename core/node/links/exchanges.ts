@@ -11,7 +11,7 @@ import type { ExchangeHandlers, MessageHandler, PeerLink } from "../../contracts
 import { codeOf, MycnetError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/host.ts";
 import type { MessageFields } from "@mycnet/protocols/frame";
-import type { LinkMachine, ResetCode } from "@mycnet/protocols/link";
+import { type LinkMachine, type ResetCode, StreamMap } from "@mycnet/protocols/link";
 import { type ExchangeOwner, LinkExchange, openedByPeer } from "./exchange.ts";
 
 /** What the exchanges of a link work with. */
@@ -32,7 +32,7 @@ export interface ExchangesSetup {
 export class Exchanges implements ExchangeOwner {
   readonly link: PeerLink;
   readonly #setup: ExchangesSetup;
-  readonly #byStream = new Map<number, LinkExchange>();
+  readonly #byStream = new StreamMap<LinkExchange>();
 
   /** None at first. */
   constructor(setup: ExchangesSetup) {
@@ -79,35 +79,71 @@ export class Exchanges implements ExchangeOwner {
     }
   }
 
+  // What the peer says. Written out, since a closure for each would be garbage for each message.
+
   /** The answer arrived. */
   response(stream: number, fields: MessageFields, body: Uint8Array): void {
-    this.#tell(this.#finish(stream), (handlers) => handlers.response(fields, body));
+    const exchange = this.#finish(stream);
+    try {
+      asker(exchange)?.response(fields, body);
+    } catch (error) {
+      this.#threw(exchange, error);
+    }
   }
 
   /** The refusal arrived. */
   failure(stream: number, fields: MessageFields, body: Uint8Array): void {
-    this.#tell(this.#finish(stream), (handlers) => handlers.failure(fields, body));
+    const exchange = this.#finish(stream);
+    try {
+      asker(exchange)?.failure(fields, body);
+    } catch (error) {
+      this.#threw(exchange, error);
+    }
+  }
+
+  /** An item of the peer's stream arrived. */
+  peerItem(stream: number, body: Uint8Array): void {
+    const exchange = this.#byStream.get(stream);
+    try {
+      exchange?.handlers?.item(body);
+    } catch (error) {
+      this.#threw(exchange, error);
+    }
+  }
+
+  /** The peer's stream ended. */
+  peerEnd(stream: number): void {
+    const exchange = this.#byStream.get(stream);
+    try {
+      exchange?.handlers?.end();
+    } catch (error) {
+      this.#threw(exchange, error);
+    }
+  }
+
+  /** There is credit, or room, again. */
+  writable(stream: number): void {
+    const exchange = this.#byStream.get(stream);
+    try {
+      exchange?.handlers?.writable();
+    } catch (error) {
+      this.#threw(exchange, error);
+    }
   }
 
   /** The peer gave one up. */
   peerReset(stream: number, code: ResetCode, message: string): void {
-    this.#tell(this.#finish(stream), (handlers) => handlers.closed({ code, message, sent: true }));
-  }
-
-  /** Tells one of something that does not end it. */
-  tell(stream: number, run: (handlers: ExchangeHandlers) => void): void {
-    this.#tell(this.#byStream.get(stream), run);
+    this.#closed(this.#finish(stream), { code, message, sent: true });
   }
 
   /** Tells all that the link is lost. `taken` is the writer's count now. */
   lost(why: string, taken: number): void {
-    const exchanges = [...this.#byStream.values()];
+    const exchanges = this.#byStream.values();
     this.#byStream.clear();
     for (const exchange of exchanges) {
       exchange.over = true;
       const sent = exchange.queuedAt < taken;
-      const reason = { code: "link_lost", message: `the link closed: ${why}`, sent } as const;
-      this.#tell(exchange, (handlers) => handlers.closed(reason));
+      this.#closed(exchange, { code: "link_lost", message: `the link closed: ${why}`, sent });
     }
   }
 
@@ -137,48 +173,58 @@ export class Exchanges implements ExchangeOwner {
   }
 
   respond(stream: number, fields: MessageFields, body: Uint8Array): boolean {
-    return this.#answer(stream, () => this.#setup.machine.respond(stream, fields, body));
+    this.#byStream.take(stream);
+    try {
+      this.#setup.machine.respond(stream, fields, body);
+    } catch (error) {
+      this.#cannotAnswer(stream, error);
+    }
+    return this.#setup.wrote();
   }
 
   fail(stream: number, fields: MessageFields, body: Uint8Array): void {
-    this.#answer(stream, () => this.#setup.machine.fail(stream, fields, body));
+    this.#byStream.take(stream);
+    try {
+      this.#setup.machine.fail(stream, fields, body);
+    } catch (error) {
+      this.#cannotAnswer(stream, error);
+    }
+    this.#setup.wrote();
   }
 
   reset(stream: number, code: ResetCode, message: string): void {
-    this.#byStream.delete(stream);
+    this.#byStream.take(stream);
     this.#quietly(() => this.#setup.machine.reset(stream, code, message));
   }
 
   #finish(stream: number): LinkExchange | undefined {
-    const exchange = this.#byStream.get(stream);
+    const exchange = this.#byStream.take(stream);
     if (exchange === undefined) return undefined;
-    this.#byStream.delete(stream);
     exchange.over = true;
     return exchange;
   }
 
-  #tell(exchange: LinkExchange | undefined, run: (handlers: ExchangeHandlers) => void): void {
-    if (exchange?.handlers === undefined) return;
+  #closed(
+    exchange: LinkExchange | undefined,
+    reason: Parameters<ExchangeHandlers["closed"]>[0],
+  ): void {
     try {
-      // One that the peer opened is never told of a response or a failure: the machine sees to it.
-      run(exchange.handlers as ExchangeHandlers);
+      exchange?.handlers?.closed(reason);
     } catch (error) {
-      this.handlerThrew(undefined, error);
-      exchange.reset("internal", "the handler failed; its node's log says how");
+      this.#threw(exchange, error);
     }
   }
 
-  /** Sends the end of an exchange. What the link cannot carry becomes a reset that says so. */
-  #answer(stream: number, send: () => void): boolean {
-    this.#byStream.delete(stream);
-    try {
-      send();
-    } catch (error) {
-      const { code, message } = translate(error);
-      const reset = code === "too_large" || code === "overloaded" ? code : "internal";
-      this.#quietly(() => this.#setup.machine.reset(stream, reset, message));
-    }
-    return this.#setup.wrote();
+  #threw(exchange: LinkExchange | undefined, error: unknown): void {
+    this.handlerThrew(undefined, error);
+    exchange?.reset("internal", "the handler failed; its node's log says how");
+  }
+
+  /** What the link cannot carry becomes a reset that says so. */
+  #cannotAnswer(stream: number, error: unknown): void {
+    const { code, message } = translate(error);
+    const reset = code === "too_large" || code === "overloaded" ? code : "internal";
+    this.#quietly(() => this.#setup.machine.reset(stream, reset, message));
   }
 
   /** Runs a command whose failure means only that the link is closing, of which its users hear anyway. */
@@ -191,6 +237,11 @@ export class Exchanges implements ExchangeOwner {
     }
     this.#setup.wrote();
   }
+}
+
+/** The handlers of an exchange that this side opened: the machine reports answers for those alone. */
+function asker(exchange: LinkExchange | undefined): ExchangeHandlers | undefined {
+  return exchange?.handlers as ExchangeHandlers | undefined;
 }
 
 /** The machine's errors under the codes of the runtime. */

@@ -25,7 +25,9 @@ import { parseDuration } from "../../kernel/duration.ts";
 import { codeOf, type ErrorCode, errorCodes, MycnetError } from "../../kernel/errors.ts";
 import type { Host } from "../../kernel/host.ts";
 import { messageTypeName, type ResolvedType, resolveMessageType } from "@mycnet/protocols/frame";
+import { Bag } from "../bag.ts";
 import { Deadlines } from "../deadlines.ts";
+import { copyOf } from "../slab.ts";
 import { completions } from "./completions.ts";
 import { PendingRequest } from "./request.ts";
 import { Serving } from "./serving.ts";
@@ -63,8 +65,8 @@ export class NodeMessenger implements Messenger, Disposable {
   readonly #handlers = new Map<string, NamedHandler>();
   readonly #types = new Map<number, { registration: Disposable; names: number }>();
   readonly #names = new Map<string, ResolvedType>();
-  readonly #serving = new Set<Serving>();
-  readonly #done = (serving: Serving) => void this.#serving.delete(serving);
+  readonly #serving = new Bag<Serving>();
+  readonly #done = (serving: Serving) => this.#serving.delete(serving);
   readonly #stop = new AbortController();
   #messagesHandled = 0;
   #dropped = 0;
@@ -221,7 +223,7 @@ export class NodeMessenger implements Messenger, Disposable {
   /** Fails what waits, aborts what is being handled, handles no more. */
   [Symbol.dispose](): void {
     this.#stop.abort(new MycnetError("closed", "the node is stopping"));
-    for (const serving of [...this.#serving]) serving.stop();
+    for (const serving of this.#serving) serving.stop();
     for (const { registration } of this.#types.values()) registration[Symbol.dispose]();
     this.#types.clear();
     this.#handlers.clear();
@@ -347,7 +349,7 @@ export class NodeMessenger implements Messenger, Disposable {
         };
         const serving = new Serving({ ...setup, done }, link, name, fields, undefined);
         this.#serving.add(serving);
-        serving.run(handler, body.slice());
+        serving.run(handler, copyOf(body));
       },
       request: (exchange, fields, body, upload) => {
         const name = messageTypeName(type, fields.route);
@@ -361,7 +363,7 @@ export class NodeMessenger implements Messenger, Disposable {
         }
         const serving = new Serving(setup, exchange.link, name, fields, exchange);
         this.#serving.add(serving);
-        serving.run(handler, body.slice());
+        serving.run(handler, copyOf(body));
         return serving.over ? undefined : serving;
       },
     };

@@ -5,6 +5,7 @@ import { decode, encode } from "@mycnet/protocols/codec";
 import type { MessageFields } from "@mycnet/protocols/frame";
 import type { ResetCode } from "@mycnet/protocols/link";
 import type { Deadline } from "../deadlines.ts";
+import { copyOf } from "../slab.ts";
 
 /** The longest failure message that is passed on, in characters. */
 const maxMessage = 1000;
@@ -68,7 +69,7 @@ export class PendingRequest implements ExchangeHandlers {
   writable(): void {}
 
   response(_fields: MessageFields, body: Uint8Array): void {
-    if (this.#settle()) this.#resolve(body.slice());
+    if (this.#settle()) this.#resolve(copyOf(body));
   }
 
   failure(_fields: MessageFields, body: Uint8Array): void {

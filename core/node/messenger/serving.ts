@@ -6,6 +6,7 @@ import type { Logger } from "../../kernel/host.ts";
 import type { MessageFields, Priority } from "@mycnet/protocols/frame";
 import type { Principal } from "@mycnet/protocols/identity";
 import type { ResetCode } from "@mycnet/protocols/link";
+import type { Member } from "../bag.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
 import { encodeFailure } from "./request.ts";
 
@@ -20,7 +21,8 @@ export interface ServingSetup {
 }
 
 /** One message or request being handled. */
-export class Serving implements MessageContext, IncomingHandlers {
+export class Serving implements MessageContext, IncomingHandlers, Member {
+  place = -1;
   readonly from: Principal;
   readonly name: string;
   readonly priority: Priority;

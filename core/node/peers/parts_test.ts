@@ -10,7 +10,7 @@ import { Backoff } from "./backoff.ts";
 import { AddressBook } from "./book.ts";
 import { type Contender, loserOf } from "./duplicates.ts";
 import { RefusalLog } from "./refusals.ts";
-import { follow, register } from "./sources.ts";
+import { Announcer, follow } from "./sources.ts";
 
 Deno.test("addresses: host:port, IPv6 in brackets, schemes; anything else names the remedy", () => {
   assert.deepEqual(parseAddress("tls://10.0.0.1:7000"), {
@@ -243,16 +243,26 @@ Deno.test("a source's nodes become hints and stop being hints; this node is left
   assert.equal(host.pendingTimers, 0);
 });
 
-Deno.test("a node makes itself known to a source while it runs; a source that cannot is only logged", async () => {
+Deno.test("a node makes itself known to sources, anew when its addresses change; one that cannot is only logged", async () => {
   const host = new FakeHost();
   const source = new FakeSource();
-  const known = register(host, source, { id: "me", addresses: ["tls://h:1"] });
+  let addresses: string[] = [];
+  const announcer = new Announcer(host, () => ({ id: "me", addresses }));
+  const known = announcer.add(source);
   await host.barrier();
-  assert.deepEqual(source.registered.map(({ id }) => id), ["me"]);
+  assert.equal(source.registered.length, 0, "it listens nowhere yet");
+  addresses = ["tls://h:1"];
+  announcer.changed();
+  announcer.changed();
+  await host.barrier();
+  assert.deepEqual(source.registered.map(({ addresses }) => addresses.length), [1]);
+  addresses = ["tls://h:1", "tcp://h:2"];
+  announcer.changed();
+  await host.barrier();
+  assert.deepEqual(source.registered.map(({ addresses }) => addresses.length), [2]);
   await known[Symbol.asyncDispose]();
-  assert.deepEqual(source.registered, []);
+  assert.equal(source.registered.length, 0);
   source.fail = new Error("read-only");
-  const failed = register(host, source, { id: "me", addresses: ["tls://h:1"] });
-  await failed[Symbol.asyncDispose]();
+  await announcer.add(source)[Symbol.asyncDispose]();
   assert.match(String(host.lines.at(-1)?.fields.reason), /read-only/);
 });

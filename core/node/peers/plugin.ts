@@ -14,7 +14,7 @@ import { live, type Plugin } from "../../kernel/plugin.ts";
 import { defaultCapabilities } from "@mycnet/protocols/negotiation";
 import { peersConfig } from "./config.ts";
 import { NodePeers } from "./peers.ts";
-import { follow, register } from "./sources.ts";
+import { Announcer, follow } from "./sources.ts";
 
 /** The peers of a node: links to other nodes over every transport there is. */
 const plugin: Plugin<Peers> = definePlugin({
@@ -41,11 +41,23 @@ const plugin: Plugin<Peers> = definePlugin({
         transports: () => transports,
       }),
     );
-    scope.own(
-      transports.each((transport) => transport.accept((connection) => node.accept(connection))),
-    );
+    const announcer = new Announcer(host, () => ({
+      id: self.id,
+      addresses: [...transports].flatMap(({ addresses }) => addresses),
+      metadata: { type: self.type },
+    }));
+    scope.own(transports.each((transport) => {
+      const accepting = transport.accept((connection) => node.accept(connection));
+      announcer.changed();
+      return {
+        [Symbol.dispose]: () => {
+          accepting[Symbol.dispose]();
+          announcer.changed();
+        },
+      };
+    }));
     scope.own(sources.each((source) => {
-      const addresses = [...transports].flatMap(({ addresses }) => addresses);
+      const announced = announcer.add(source);
       const following = follow({
         host,
         source,
@@ -53,16 +65,9 @@ const plugin: Plugin<Peers> = definePlugin({
         retryMs: config.backoff.cap,
         learn: (hint) => node.learn(hint),
       });
-      // A node that listens nowhere has nothing to make known.
-      const registered = addresses.length > 0
-        ? register(host, source, { id: self.id, addresses, metadata: { type: self.type } })
-        : undefined;
       return {
         async [Symbol.asyncDispose]() {
-          await Promise.all([
-            following[Symbol.asyncDispose](),
-            registered?.[Symbol.asyncDispose](),
-          ]);
+          await Promise.all([following[Symbol.asyncDispose](), announced[Symbol.asyncDispose]()]);
         },
       };
     }));

@@ -97,22 +97,73 @@ function update(
   }
 }
 
-/** Makes this node known to a source until disposed. A source that fails is logged, not fatal. */
-export function register(
-  host: Host,
-  source: Discovery,
-  self: DiscoveredNode,
-): AsyncDisposable {
-  const registration = source.register(self).catch((error) => {
-    host.log.warn("This node could not make itself known to a source.", {
-      source: source.id,
-      reason: error instanceof Error ? error.message : String(error),
-    });
-    return undefined;
-  });
-  return {
-    async [Symbol.asyncDispose]() {
-      await (await registration)?.[Symbol.asyncDispose]();
-    },
-  };
+/**
+ * Makes this node known to sources, and known anew when its addresses change.
+ * A source that fails is logged and not fatal: others may find this node.
+ */
+export class Announcer {
+  readonly #host: Host;
+  readonly #self: () => DiscoveredNode;
+  readonly #announcements = new Set<Announcement>();
+
+  /** @param self this node as it is to be known now; without addresses it stays unknown. */
+  constructor(host: Host, self: () => DiscoveredNode) {
+    this.#host = host;
+    this.#self = self;
+  }
+
+  /** Makes this node known to a source until disposed. */
+  add(source: Discovery): AsyncDisposable {
+    const announcement = new Announcement(this.#host, source);
+    this.#announcements.add(announcement);
+    announcement.say(this.#self());
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#announcements.delete(announcement);
+        announcement.say(undefined);
+        await announcement.done;
+      },
+    };
+  }
+
+  /** The addresses may have changed. */
+  changed(): void {
+    for (const announcement of this.#announcements) announcement.say(this.#self());
+  }
+}
+
+/** What one source has been told. Changes wait for the one before. */
+class Announcement {
+  done: Promise<void> = Promise.resolve();
+  readonly #host: Host;
+  readonly #source: Discovery;
+  #said = "";
+  #registration: AsyncDisposable | undefined;
+
+  constructor(host: Host, source: Discovery) {
+    this.#host = host;
+    this.#source = source;
+  }
+
+  say(self: DiscoveredNode | undefined): void {
+    const known = self !== undefined && self.addresses.length > 0 ? self : undefined;
+    const text = known === undefined ? "" : known.addresses.join(" ");
+    if (text === this.#said) return;
+    this.#said = text;
+    this.done = this.done.then(() => this.#update(known));
+  }
+
+  async #update(self: DiscoveredNode | undefined): Promise<void> {
+    const before = this.#registration;
+    this.#registration = undefined;
+    try {
+      await before?.[Symbol.asyncDispose]();
+      if (self !== undefined) this.#registration = await this.#source.register(self);
+    } catch (error) {
+      this.#host.log.warn("This node could not make itself known to a source.", {
+        source: this.#source.id,
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
 }

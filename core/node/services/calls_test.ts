@@ -405,11 +405,9 @@ Deno.test("bad options are refused, naming them", async () => {
   await refused(client.safe("x", { metadata: { big: "x".repeat(9000) } }), /8192/);
   const many = Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, ""]));
   await refused(client.safe("x", { metadata: many }), /at most 64/);
-  // deno-lint-ignore no-explicit-any -- wrong on purpose.
-  await refused(client.safe((() => {}) as any), /input: a function has no encoding/);
+  await refused(client.safe((() => {}) as never), /input: a function has no encoding/);
   assert.throws(() => caller.layer.client(work, { attempts: -1 }), /attempts/);
-  // deno-lint-ignore no-explicit-any -- wrong on purpose.
-  assert.throws(() => caller.layer.client(work, { failover: "never" as any }), /failover/);
+  assert.throws(() => caller.layer.client(work, { failover: "never" as never }), /failover/);
 });
 
 Deno.test("whatever happens to links, an idempotent call is answered or fails after at least one attempt, and another runs at most once", async () => {

@@ -9,6 +9,7 @@
  * not know.
  */
 import { codeOf, type ErrorCode, errorCodes } from "../../kernel/errors.ts";
+import type { LogFields, Logger } from "../../kernel/host.ts";
 import type { SchemaIssue } from "../../kernel/schema.ts";
 import { CallError } from "./errors.ts";
 import { problemsOf, sentenceOf } from "./schemas.ts";
@@ -21,8 +22,37 @@ const trueOfOuterCall: ReadonlySet<string> = new Set([
   "unavailable",
 ]);
 
-/** The failure that the caller is told; undefined when it is the server's own trouble. */
-export function thrownFailure(error: unknown, started: boolean): WireFailure | undefined {
+/** A call whose handler has failed, as the log names it. */
+export interface FailingCall {
+  readonly log: Logger;
+  readonly service: string;
+  readonly method: string;
+  /** The node that called. */
+  readonly caller: string;
+  /** True once the handler may have done something. */
+  readonly started: boolean;
+}
+
+/** What the caller is told of something that was thrown. */
+export function failureOf(call: FailingCall, error: unknown): WireFailure {
+  const failure = meantForCaller(error, call.started);
+  if (failure !== undefined) return failure;
+  logFailure(call, "A handler failed.", { error: (error as Error)?.stack ?? String(error) });
+  return internal(call);
+}
+
+/** What the caller is told of a result that the declared schema refuses; the log learns which field. */
+export function badOutput(
+  call: FailingCall,
+  part: string,
+  issues: readonly SchemaIssue[],
+): WireFailure {
+  const problems = sentenceOf(problemsOf(issues));
+  logFailure(call, "A handler returned what its schema refuses.", { part, problems });
+  return internal(call);
+}
+
+function meantForCaller(error: unknown, started: boolean): WireFailure | undefined {
   const code = codeOf(error);
   if (code === undefined || code === "application" || !Object.hasOwn(errorCodes, code)) {
     return undefined;
@@ -33,13 +63,13 @@ export function thrownFailure(error: unknown, started: boolean): WireFailure | u
   return { code: code as ErrorCode, message: String(message), mayHaveRun: started, details };
 }
 
-/** What the caller learns when it is the server's own trouble. */
-export function internalFailure(service: string, method: string, started: boolean): WireFailure {
-  return {
-    code: "internal",
-    message: `${service}/${method} failed on the serving node; its log says why`,
-    mayHaveRun: started,
-  };
+function internal({ service, method, started }: FailingCall): WireFailure {
+  const message = `${service}/${method} failed on the serving node; its log says why`;
+  return { code: "internal", message, mayHaveRun: started };
+}
+
+function logFailure({ log, service, method, caller }: FailingCall, line: string, more: LogFields) {
+  log.error(line, { service, method, caller, ...more });
 }
 
 /** The caller's input, or one of its items, is not what the schema wants. */

@@ -11,7 +11,7 @@ import type { Exchange, ExchangeHandlers, IncomingHandlers } from "../../contrac
 import type { MessageFields } from "@mycnet/protocols/frame";
 import { noFields } from "@mycnet/protocols/frame";
 import type { ResetCode } from "@mycnet/protocols/link";
-import type { ServerExchange } from "./served_call.ts";
+import type { ServerExchange } from "./serving.ts";
 
 /** An opened exchange as a caller uses it. */
 export type CallExchange = Pick<Exchange, "item" | "end" | "grant" | "reset">;
@@ -27,25 +27,11 @@ export type AcceptCall = (
 /** Items of one direction that may be under way unconsumed, in bytes. */
 const windowBytes = 256 * 1024;
 
-/** Does things later, in order, one microtask for all that is due. */
-class Turn {
-  #due: (() => void)[] = [];
-
-  later(run: () => void): void {
-    if (this.#due.push(run) === 1) queueMicrotask(() => this.#run());
-  }
-
-  #run(): void {
-    const due = this.#due;
-    this.#due = [];
-    for (const run of due) run();
-  }
-}
-
 /** The way to oneself. */
 export class Loopback {
   readonly #accept: AcceptCall;
-  readonly #turn = new Turn();
+  /** What is to happen next, one microtask for all that is due. */
+  #due: (() => void)[] = [];
 
   constructor(accept: AcceptCall) {
     this.#accept = accept;
@@ -58,106 +44,117 @@ export class Loopback {
     upload: boolean,
     handlers: ExchangeHandlers,
   ): CallExchange {
-    return new Pair(this.#accept, this.#turn, fields, body, upload, handlers);
+    const near = new CallerEnd(this, handlers);
+    this.later(() => {
+      if (near.handlers === undefined) return; // Reset before it arrived.
+      const far = near.far = new ServerEnd(this, near);
+      far.handlers = this.#accept(far, fields, body, upload);
+    });
+    return near;
+  }
+
+  /** Does something in a later microtask, after what was asked for before. */
+  later(run: () => void): void {
+    if (this.#due.push(run) === 1) queueMicrotask(() => this.#run());
+  }
+
+  #run(): void {
+    const due = this.#due;
+    this.#due = [];
+    for (const run of due) run();
   }
 }
 
-/** Both ends of one exchange; this object is the caller's. */
-class Pair implements CallExchange {
-  readonly #turn: Turn;
-  #caller: ExchangeHandlers | undefined;
-  #server: IncomingHandlers | undefined;
-  /** For the server's items. */
-  readonly #homeward: Credit;
-  /** For the caller's items. */
-  readonly #outward: Credit;
+/** One end of an exchange: the credit for what it sends, and who listens to it. */
+abstract class End<Handlers extends IncomingHandlers> {
+  /** Undefined once this end is over. */
+  handlers: Handlers | undefined;
+  protected readonly way: Loopback;
+  #credit = windowBytes;
+  #wanting = false;
 
-  constructor(
-    accept: AcceptCall,
-    turn: Turn,
-    fields: MessageFields,
-    body: Uint8Array,
-    upload: boolean,
-    handlers: ExchangeHandlers,
-  ) {
-    this.#turn = turn;
-    this.#caller = handlers;
-    this.#homeward = new Credit(() => this.#server?.writable());
-    this.#outward = new Credit(() => this.#caller?.writable());
-    turn.later(() => {
-      if (this.#caller === undefined) return; // Reset before it arrived.
-      this.#server = accept(this.#serverEnd(), fields, body, upload);
-    });
+  constructor(way: Loopback) {
+    this.way = way;
+  }
+
+  protected spend(bytes: number): boolean {
+    this.#credit -= bytes;
+    this.#wanting ||= this.#credit <= 0;
+    return this.#credit > 0;
+  }
+
+  /** The other end consumed what this one sent. */
+  refill(bytes: number): void {
+    this.#credit += bytes;
+    if (!this.#wanting || this.#credit <= 0) return;
+    this.#wanting = false;
+    this.handlers?.writable();
+  }
+}
+
+class CallerEnd extends End<ExchangeHandlers> implements CallExchange {
+  /** The server's end, once the call has arrived. */
+  far: ServerEnd | undefined;
+
+  constructor(way: Loopback, handlers: ExchangeHandlers) {
+    super(way);
+    this.handlers = handlers;
   }
 
   item(body: Uint8Array): boolean {
-    if (this.#caller === undefined) return false;
-    this.#turn.later(() => this.#server?.item(body));
-    return this.#outward.take(body.length);
+    if (this.handlers === undefined) return false;
+    this.way.later(() => this.far?.handlers?.item(body));
+    return this.spend(body.length);
   }
 
   end(): void {
-    this.#turn.later(() => this.#server?.end());
+    this.way.later(() => this.far?.handlers?.end());
   }
 
   grant(bytes: number): void {
-    this.#turn.later(() => this.#homeward.give(bytes));
+    this.way.later(() => this.far?.refill(bytes));
   }
 
   reset(code: ResetCode, message = ""): void {
-    if (this.#caller === undefined) return;
-    this.#caller = undefined;
-    this.#turn.later(() => {
-      const server = this.#server;
-      this.#server = undefined;
+    if (this.handlers === undefined) return;
+    this.handlers = undefined;
+    this.way.later(() => {
+      const server = this.far?.handlers;
+      if (this.far !== undefined) this.far.handlers = undefined;
       server?.closed({ code, message, sent: true });
     });
   }
-
-  #serverEnd(): ServerExchange {
-    const finish = (tell: (caller: ExchangeHandlers) => void) => {
-      this.#turn.later(() => {
-        const caller = this.#caller;
-        this.#caller = this.#server = undefined;
-        if (caller !== undefined) tell(caller);
-      });
-    };
-    return {
-      respond: (body, fields = noFields) => {
-        finish((caller) => caller.response(fields, body));
-        return true;
-      },
-      fail: (body, fields = noFields) => finish((caller) => caller.failure(fields, body)),
-      item: (body) => {
-        this.#turn.later(() => this.#caller?.item(body));
-        return this.#homeward.take(body.length);
-      },
-      grant: (bytes) => this.#turn.later(() => this.#outward.give(bytes)),
-    };
-  }
 }
 
-/** The credit of one direction. */
-class Credit {
-  #left = windowBytes;
-  #wanted = false;
-  readonly #writable: () => void;
+class ServerEnd extends End<IncomingHandlers> implements ServerExchange {
+  readonly #near: CallerEnd;
 
-  constructor(writable: () => void) {
-    this.#writable = writable;
+  constructor(way: Loopback, near: CallerEnd) {
+    super(way);
+    this.#near = near;
   }
 
-  take(bytes: number): boolean {
-    this.#left -= bytes;
-    if (this.#left > 0) return true;
-    this.#wanted = true;
-    return false;
+  respond(body: Uint8Array, fields: MessageFields = noFields): boolean {
+    this.way.later(() => this.#finish()?.response(fields, body));
+    return true;
   }
 
-  give(bytes: number): void {
-    this.#left += bytes;
-    if (!this.#wanted || this.#left <= 0) return;
-    this.#wanted = false;
-    this.#writable();
+  fail(body: Uint8Array, fields: MessageFields = noFields): void {
+    this.way.later(() => this.#finish()?.failure(fields, body));
+  }
+
+  item(body: Uint8Array): boolean {
+    this.way.later(() => this.#near.handlers?.item(body));
+    return this.spend(body.length);
+  }
+
+  grant(bytes: number): void {
+    this.way.later(() => this.#near.refill(bytes));
+  }
+
+  #finish(): ExchangeHandlers | undefined {
+    const caller = this.#near.handlers;
+    this.#near.handlers = this.handlers = undefined;
+    return caller;
   }
 }

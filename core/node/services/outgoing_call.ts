@@ -8,15 +8,11 @@
  * - Nothing was sent (no link, no room): the call goes to another node at once,
  *   whatever the method is; nothing can have run.
  * - Something was sent, the method is idempotent, and the failure is the
- *   node's rather than the call's: the same, for one unit of the retry budget.
+ *   node's rather than the call's: the same, for one unit of the retry budget
+ *   (retry_budget.ts).
  * - Otherwise it has failed. `mayHaveRun` sums over all attempts.
  * When every able node has been tried, a round is over: for one unit of the
  * budget it pauses (exponentially longer, half of it random) and starts anew.
- *
- * The budget is the call's `attempts` less one and, for calls made by a handler,
- * no more than what the call being served has left. What is left goes along in
- * the frame, and a failure brings back what was used below, so that retries at
- * several layers add up instead of multiplying.
  */
 import type { ExchangeHandlers, PeerLink } from "../../contracts/peers.ts";
 import { callRetried } from "../../contracts/services.ts";
@@ -39,6 +35,7 @@ import {
 import type { Nested } from "./context.ts";
 import { CallError } from "./errors.ts";
 import type { CallExchange } from "./loopback.ts";
+import { RetryBudget } from "./retry_budget.ts";
 import type { ServingNode } from "./routing.ts";
 import { callErrorOf, decodeFailure, encodeBody } from "./wire.ts";
 
@@ -56,10 +53,9 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   /** False once another attempt could not start from the beginning. */
   #replayable = true;
   #flowing = false;
+  readonly #budget: RetryBudget;
   #startedAt = 0;
   #attempts = 0;
-  #retriesLeft: number;
-  #budgetSent = 0;
   #mayHaveRun = false;
   #node: ServingNode | undefined;
   #excluded: Set<string> | undefined;
@@ -76,9 +72,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   constructor(parts: CallParts, plan: CallPlan) {
     this.parts = parts;
     this.plan = plan;
-    const own = plan.attempts - 1;
-    const { ambient } = plan;
-    this.#retriesLeft = ambient === undefined ? own : Math.min(own, ambient.retriesLeft);
+    this.#budget = new RetryBudget(plan.attempts - 1, plan.ambient);
   }
 
   /** The answer of a method that gives one, or the end of a stream. */
@@ -146,14 +140,14 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
 
   response(fields: MessageFields, body: Uint8Array): void {
     if (this.over) return;
-    if (fields.retryBudget !== undefined) this.#usedBelow(fields.retryBudget);
+    if (fields.retryBudget !== undefined) this.#budget.returned(fields.retryBudget);
     this.#finish();
     this.answered(body);
   }
 
   failure(fields: MessageFields, body: Uint8Array): void {
     if (this.over) return;
-    if (fields.retryBudget !== undefined) this.#usedBelow(fields.retryBudget);
+    if (fields.retryBudget !== undefined) this.#budget.returned(fields.retryBudget);
     this.#attemptFailed({ ...decodeFailure(body), sent: true });
   }
 
@@ -214,11 +208,10 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     this.#unpark();
     const { plan, parts } = this;
     const { target, ambient } = plan;
-    this.#budgetSent = Math.min(this.#retriesLeft, ambient?.retriesLeft ?? 255, 255);
     const fields: MessageFields = {
       route: target.route,
       deadlineMs: target.streams ? wireDeadline(ambient?.deadline() ?? Infinity) : this.#leftMs(),
-      retryBudget: this.#budgetSent,
+      retryBudget: this.#budget.send(),
       priority: plan.priority,
       metadata: plan.metadata,
     };
@@ -251,7 +244,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     const { target } = this.plan;
     const another = this.#replayable && !this.parts.parking.closed &&
       (failure.sent
-        ? target.idempotent && othersMayDoBetter.has(failure.code) && this.#spendRetry()
+        ? target.idempotent && othersMayDoBetter.has(failure.code) && this.#budget.spend()
         : !nobodyDoesBetter.has(failure.code));
     if (!another) return this.#reject(failure);
     const node = this.#node!.id;
@@ -266,7 +259,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   #endRound(): void {
     const failure = this.#lastFailure!;
     // A failure that was sent has paid for the next attempt already.
-    if (!failure.sent && !this.#spendRetry()) return this.#reject(failure);
+    if (!failure.sent && !this.#budget.spend()) return this.#reject(failure);
     this.#excluded = undefined;
     const longest = Math.min(pauseLongestMs, pauseInitialMs * 2 ** this.#rounds++);
     const pauseMs = longest / 2 + this.parts.host.random() * longest / 2;
@@ -330,22 +323,6 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
       const code = codeOf(error) === "too_large" ? "too_large" : "cancelled";
       this.fail(code, `the upload failed: ${(error as Error)?.message ?? error}`, error);
     }
-  }
-
-  #spendRetry(): boolean {
-    const { ambient } = this.plan;
-    if (this.#retriesLeft <= 0 || (ambient !== undefined && ambient.retriesLeft <= 0)) return false;
-    this.#retriesLeft--;
-    if (ambient !== undefined) ambient.retriesLeft--;
-    return true;
-  }
-
-  /** A server says how much of the budget that it was given is left. */
-  #usedBelow(left: number): void {
-    const used = Math.max(0, this.#budgetSent - left);
-    this.#retriesLeft = Math.max(0, this.#retriesLeft - used);
-    const { ambient } = this.plan;
-    if (ambient !== undefined) ambient.retriesLeft = Math.max(0, ambient.retriesLeft - used);
   }
 
   #leftMs(): number {

@@ -10,63 +10,31 @@
  * could start handlers without bound. A call that is over but not released has
  * its signal aborted and its nested calls cancelled.
  */
-import type { Deadline, Deadlines } from "../deadlines.ts";
-import type { IncomingExchange, IncomingHandlers, PeerLink } from "../../contracts/peers.ts";
-import type { Host } from "../../kernel/host.ts";
-import type { SchemaIssue, SchemaResult } from "../../kernel/schema.ts";
-import type { MessageFields, Priority } from "@mycnet/protocols/frame";
+import type { Member } from "../bag.ts";
+import type { Deadline } from "../deadlines.ts";
+import type { IncomingHandlers } from "../../contracts/peers.ts";
+import type { SchemaResult } from "../../kernel/schema.ts";
+import type { Priority } from "@mycnet/protocols/frame";
 import type { Principal } from "@mycnet/protocols/identity";
 import type { Ambient, Nested } from "./context.ts";
-import type { AnySchema, MethodDefinition, ServiceDefinition } from "./define.ts";
+import type { AnySchema } from "./define.ts";
 import { CallError, ownErrorName } from "./errors.ts";
-import { inputError, internalFailure, thrownFailure } from "./failures.ts";
+import { badOutput, type FailingCall, failureOf, inputError } from "./failures.ts";
 import { contextOf } from "./handler_context.ts";
 import { Inbox } from "./inbox.ts";
-import type { MiddlewareCall, MiddlewareChain } from "./middleware.ts";
-import { parseValue, problemsOf, sentenceOf } from "./schemas.ts";
+import type { MiddlewareCall } from "./middleware.ts";
+import { parseValue } from "./schemas.ts";
+import type { Arrival, ServedCallOwner, ServedMethod, ServerExchange } from "./serving.ts";
 import { ParsedUpload } from "./upload.ts";
 import { decodeBody, encodeBody, encodeFailure, type WireFailure } from "./wire.ts";
-
-/** An exchange as the server needs it; a local call has no link. */
-export type ServerExchange =
-  & Pick<IncomingExchange, "respond" | "fail" | "item" | "grant">
-  & { readonly link?: Pick<PeerLink, "full" | "writable"> };
-
-/** A method that is served. */
-export interface ServedMethod {
-  readonly service: ServiceDefinition;
-  readonly name: string;
-  readonly definition: MethodDefinition;
-  readonly streams: boolean;
-  readonly uploads: boolean;
-  readonly kind: MiddlewareCall["kind"];
-  // deno-lint-ignore no-explicit-any -- the types of handlers were checked where they were passed to serve.
-  readonly handler: (input: any, context: any) => unknown;
-}
-
-/** What a served call needs of the server. */
-export interface ServedCallOwner {
-  readonly host: Host;
-  readonly deadlines: Deadlines;
-  readonly chain: MiddlewareChain;
-  /** The handler has finished. */
-  released(call: ServedCall, failed: boolean): void;
-}
-
-/** What arrived with a call. */
-export interface Arrival {
-  readonly caller: Principal;
-  readonly fields: MessageFields;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly depth: number;
-}
 
 const nothing = new Uint8Array(0);
 /** Retries that a caller who names no budget grants to nested calls. */
 const defaultRetryBudget = 2;
 
 /** See the head of this file. */
-export class ServedCall implements IncomingHandlers, Ambient {
+export class ServedCall implements IncomingHandlers, Ambient, Member {
+  place = -1;
   readonly method: ServedMethod;
   readonly caller: Principal;
   metadata: Readonly<Record<string, string>>;
@@ -77,7 +45,7 @@ export class ServedCall implements IncomingHandlers, Ambient {
   over = false;
   /** True once the handler has finished. */
   finished = false;
-  readonly #owner: ServedCallOwner;
+  readonly #owner: ServedCallOwner<ServedCall>;
   readonly #exchange: ServerExchange;
   readonly #budget: number;
   /** In the host's monotonic milliseconds. */
@@ -93,7 +61,7 @@ export class ServedCall implements IncomingHandlers, Ambient {
   #room: (() => void) | undefined;
 
   constructor(
-    owner: ServedCallOwner,
+    owner: ServedCallOwner<ServedCall>,
     method: ServedMethod,
     exchange: ServerExchange,
     arrival: Arrival,
@@ -284,8 +252,10 @@ export class ServedCall implements IncomingHandlers, Ambient {
 
   #answer(parsed: SchemaResult<unknown>): void {
     if (this.over) return this.#release();
+    if (parsed.issues !== undefined) {
+      return this.#answerFailure(badOutput(this.#failing(), "output", parsed.issues));
+    }
     try {
-      if (parsed.issues !== undefined) throw this.#badOutput("output", parsed.issues);
       this.#respond(encodeBody(parsed.value, "output"));
     } catch (error) {
       this.#threw(error);
@@ -310,12 +280,16 @@ export class ServedCall implements IncomingHandlers, Ambient {
   async #pump(items: AsyncIterable<unknown>, schema: AnySchema): Promise<void> {
     // A generator that never started holds nothing that would have to be closed.
     if (this.over) return this.#release();
+    let failure: WireFailure | undefined;
     try {
       for await (const item of items) {
         if (this.over) break;
         let parsed = parseValue(schema, item);
         if (parsed instanceof Promise) parsed = await parsed;
-        if (parsed.issues !== undefined) throw this.#badOutput("stream", parsed.issues);
+        if (parsed.issues !== undefined) {
+          failure = badOutput(this.#failing(), "stream", parsed.issues);
+          break;
+        }
         const body = encodeBody(parsed.value, "item");
         if (this.over) break;
         if (!this.#exchange.item(body)) await this.#writable();
@@ -324,7 +298,8 @@ export class ServedCall implements IncomingHandlers, Ambient {
     } catch (error) {
       return this.#threw(error);
     }
-    if (this.over) this.#release();
+    if (failure !== undefined) this.#answerFailure(failure);
+    else if (this.over) this.#release();
     else this.#respond(nothing);
   }
 
@@ -342,7 +317,7 @@ export class ServedCall implements IncomingHandlers, Ambient {
     const { service } = this.method;
     const name = ownErrorName(service.name, error);
     if (this.over || name === undefined || !Object.hasOwn(service.errors, name)) {
-      if (!this.over) this.#answerFailure(this.#failureOf(error));
+      if (!this.over) this.#answerFailure(failureOf(this.#failing(), error));
       return this.#release();
     }
     const { message, data } = error as CallError;
@@ -350,40 +325,23 @@ export class ServedCall implements IncomingHandlers, Ambient {
     const declared = (result: SchemaResult<unknown>) => {
       const failure: WireFailure = result.issues === undefined
         ? { code: "application", message, mayHaveRun: true, errorName: name, data: result.value }
-        : this.#failureOf(this.#badOutput(`errors.${name}`, result.issues));
+        : badOutput(this.#failing(), `errors.${name}`, result.issues);
       this.#answerFailure(failure);
     };
     if (parsed instanceof Promise) parsed.then(declared);
     else declared(parsed);
   }
 
-  #failureOf(error: unknown): WireFailure {
-    const failure = thrownFailure(error, this.#started);
-    if (failure !== undefined) return failure;
-    this.#logFailure("A handler failed.", { error });
-    return internalFailure(this.method.service.name, this.method.name, this.#started);
-  }
-
-  /** The caller learns that the server is at fault; the log learns which field. */
-  #badOutput(part: string, issues: readonly SchemaIssue[]): CallError {
-    const problems = sentenceOf(problemsOf(issues));
-    this.#logFailure("A handler returned what its schema refuses.", { part, problems });
+  #failing(): FailingCall {
     const { service, name } = this.method;
-    return new CallError("internal", internalFailure(service.name, name, true).message);
-  }
-
-  #logFailure(
-    message: string,
-    fields: { error?: unknown; part?: string; problems?: string },
-  ): void {
-    const { error, ...others } = fields;
-    this.#owner.host.log.error(message, {
-      service: this.method.service.name,
-      method: this.method.name,
+    const { log } = this.#owner.host;
+    return {
+      log,
+      service: service.name,
+      method: name,
       caller: this.caller.id,
-      ...others,
-      ...("error" in fields && { error: (error as Error)?.stack ?? String(error) }),
-    });
+      started: this.#started,
+    };
   }
 
   #answerFailure(failure: WireFailure): void {

@@ -8,6 +8,7 @@
  * directory stops naming it, and what is under way gets some time to finish;
  * what is still running then is told to stop and its callers get an answer.
  */
+import { Bag } from "../bag.ts";
 import type { Deadlines } from "../deadlines.ts";
 import type { IncomingHandlers } from "../../contracts/peers.ts";
 import { type ErrorCode, MycnetError } from "../../kernel/errors.ts";
@@ -17,12 +18,8 @@ import type { Principal } from "@mycnet/protocols/identity";
 import { serveWithin } from "./context.ts";
 import { kindOf, type ServiceDefinition } from "./define.ts";
 import type { MiddlewareChain } from "./middleware.ts";
-import {
-  ServedCall,
-  type ServedCallOwner,
-  type ServedMethod,
-  type ServerExchange,
-} from "./served_call.ts";
+import { ServedCall } from "./served_call.ts";
+import type { ServedCallOwner, ServedMethod, ServerExchange } from "./serving.ts";
 import { decodeMetadata, encodeFailure, noMetadata } from "./wire.ts";
 
 /** The bounds of a server. */
@@ -46,7 +43,7 @@ export interface ServerCounts {
 /** One service that is being served. */
 class Service {
   readonly definition: ServiceDefinition;
-  readonly calls = new Set<ServedCall>();
+  readonly calls = new Bag<ServedCall>();
   leaving = false;
   emptied: (() => void) | undefined;
 
@@ -69,7 +66,7 @@ export interface ServerParts {
 }
 
 /** See the head of this file. */
-export class ServiceServer implements ServedCallOwner {
+export class ServiceServer implements ServedCallOwner<ServedCall> {
   readonly host: Host;
   readonly deadlines: Deadlines;
   readonly chain: MiddlewareChain;

@@ -112,8 +112,7 @@ Deno.test("a call to oneself needs no link and passes the same checks", async ()
   const got: number[] = [];
   for await (const item of client.count({ from: 1, to: 3 })) got.push(item);
   assert.deepEqual(got, [1, 2, 3]);
-  // deno-lint-ignore no-explicit-any -- wrong on purpose.
-  const error = await client.hello({ name: 5 } as any).catch((it) => it);
+  const error = await client.hello({ name: 5 } as never).catch((it) => it);
   assert.equal(error.code, "invalid_argument");
   assert.equal(error.details[0].path, "name");
   assert.ok(error instanceof CallError);

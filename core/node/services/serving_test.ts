@@ -50,8 +50,7 @@ Deno.test("the same service cannot be served twice, and its name is free again o
 Deno.test("a method without a handler is refused by name", async () => {
   const { network, b } = pair();
   await using _ = network;
-  // deno-lint-ignore no-explicit-any -- wrong on purpose.
-  const partial = { get: (it: string) => it, list: () => [] } as any;
+  const partial = { get: (it: string) => it, list: () => [] } as never;
   assert.throws(() => b.layer.serve(box, partial), /handlers\.put of box is undefined/);
   serve(b);
 });
@@ -242,8 +241,7 @@ Deno.test("middleware adds metadata on the way out and reads it on the way in, b
   assert.equal(await client.get("x"), "x");
   assert.deepEqual(seen, { token: "open", tenant: "blue" });
   const local = b.layer.client(box);
-  // deno-lint-ignore no-explicit-any -- wrong on purpose: the schema is not reached.
-  assert.equal(await codeOf(local.get(5 as any)), "unauthenticated");
+  assert.equal(await codeOf(local.get(5 as never)), "unauthenticated");
 });
 
 Deno.test("what middleware throws fails the call; only a CallError tells its caller why", async () => {

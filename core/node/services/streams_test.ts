@@ -203,8 +203,7 @@ Deno.test("an item that its schema refuses ends the stream; an uploaded one is t
   const { network, b, client } = pair();
   await using _ = network;
   serve(b, {
-    // deno-lint-ignore no-explicit-any -- wrong on purpose.
-    items: () => ["fine", 5 as any, "never"],
+    items: () => ["fine", 5 as never, "never"],
     load: async (_input, { upload }) => {
       let count = 0;
       for await (const _item of upload) count++;
@@ -218,8 +217,7 @@ Deno.test("an item that its schema refuses ends the stream; an uploaded one is t
   })().catch((it) => it);
   assert.deepEqual(got, ["fine"]);
   assert.equal(error.code, "internal");
-  // deno-lint-ignore no-explicit-any -- wrong on purpose.
-  const refused = await client.load(undefined, ["a", 5 as any]).catch((it) => it);
+  const refused = await client.load(undefined, ["a", 5 as never]).catch((it) => it);
   assert.equal(refused.code, "invalid_argument");
   assert.match(refused.message, /uploaded item/);
 });
@@ -326,8 +324,7 @@ Deno.test("calls with and without items are told apart at the door", async () =>
   await using _ = network;
   serve(b);
   await network.settle();
-  // deno-lint-ignore no-explicit-any -- wrong on purpose.
-  const missing = await (client.load as any)(undefined).catch((it: CallError) => it);
+  const missing = await client.load(undefined, undefined as never).catch((it) => it);
   assert.equal(missing.code, "invalid_argument");
   const other = defineService("feed", {
     version: 1,

@@ -1,0 +1,111 @@
+/**
+ * Membership: the shared, converging view of who is in the cluster and alive.
+ *
+ * It is gossip, trusted as far as its key: addresses, types and tags learnt
+ * here are hints until a certificate confirms them. Only membership decides
+ * that a member is dead; a failed link does not.
+ */
+import { type Capability, capability } from "../kernel/plugin.ts";
+import { type Topic, topic } from "../kernel/host.ts";
+import type { NodeState } from "./peers.ts";
+
+/** One member as gossip tells of it. */
+export interface Member {
+  /** Its name, which for nodes of this runtime is their id. */
+  readonly id: string;
+  /** Where it gossips, `host:port`. */
+  readonly address: string;
+  readonly state: NodeState;
+  readonly incarnation: number;
+  /** Serf tags; nodes of this runtime carry type, cluster, datacenter, rack, capacity and link addresses in them. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** Where it takes links, `scheme://host:port`; empty for members that are not nodes of this runtime. */
+  readonly linkAddresses: readonly string[];
+  /** Wall-clock time in ms of its last change of state. */
+  readonly since: number;
+  /** The accrual detector's suspicion (Hayashibara 2004); undefined without enough samples. Advisory. */
+  readonly phi: number | undefined;
+  /** Estimated round trip by network coordinates (Vivaldi), in ms; undefined until both have one. */
+  readonly distanceMs: number | undefined;
+}
+
+/** What happened to a member. */
+export interface MemberEvent {
+  readonly type: "joined" | "left" | "failed" | "recovered" | "suspected" | "updated" | "reaped";
+  readonly member: Member;
+}
+
+/** A user event or a query, as it arrived. */
+export interface GossipMessage {
+  readonly name: string;
+  readonly payload: Uint8Array;
+  /** Lamport time. */
+  readonly time: number;
+}
+
+/** An answer to a query. */
+export type QueryReply =
+  | { readonly kind: "ack"; readonly from: string }
+  | { readonly kind: "response"; readonly from: string; readonly payload: Uint8Array };
+
+/** Options of a query. */
+export interface QueryOptions {
+  /** Only these members. */
+  readonly nodes?: readonly string[];
+  /** Only members whose tags match these regular expressions. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Ask for acknowledgements too. Default false. */
+  readonly ack?: boolean;
+  /** Default: by the size of the cluster, as Serf's. Milliseconds. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What changing the gossip keys gave, member by member. */
+export interface KeyringReply {
+  readonly members: number;
+  readonly replies: number;
+  /** Members that refused or failed, with what they said. */
+  readonly failures: Readonly<Record<string, string>>;
+  /** Keys (base64) and how many members hold each; for list only. */
+  readonly keys: Readonly<Record<string, number>>;
+}
+
+/** The membership of this node. */
+export interface Membership {
+  /** Every member, this node included, dead and left ones until they are reaped. */
+  members(): readonly Member[];
+  /** One. */
+  member(id: string): Member | undefined;
+  /** Joins through any of these gossip addresses; resolves with how many answered. @throws `unreachable` when none did. */
+  join(addresses: readonly string[]): Promise<number>;
+  /** Tells everybody that this node leaves, and waits until that has spread. */
+  leave(): Promise<void>;
+  /** Removes a failed member for good, as `serf force-leave` does. */
+  forceLeave(id: string, prune?: boolean): Promise<void>;
+  /** Adds or changes (undefined: removes) tags of this node. */
+  setTags(tags: Readonly<Record<string, string | undefined>>): void;
+  /** Sends a user event to every member. At most 512 bytes of name and payload. */
+  event(name: string, payload: Uint8Array, coalesce?: boolean): void;
+  /** Asks every member; ends when all have answered or the time is up. */
+  query(name: string, payload: Uint8Array, options?: QueryOptions): AsyncIterable<QueryReply>;
+  /** Handles user events of a name until disposed. */
+  onEvent(name: string, handler: (message: GossipMessage) => void): Disposable;
+  /** Answers queries of a name until disposed. Undefined: no response. */
+  onQuery(
+    name: string,
+    handler: (message: GossipMessage) => Uint8Array | undefined | Promise<Uint8Array | undefined>,
+  ): Disposable;
+  /** Lists, installs, uses or removes a gossip key (base64, 16, 24 or 32 bytes) on every member. */
+  keyring(operation: "list" | "install" | "use" | "remove", key?: string): Promise<KeyringReply>;
+  /** Estimated round trip between two members by their coordinates, in ms. */
+  distanceMs(a: string, b: string): number | undefined;
+}
+
+/** The capability token of {@linkcode Membership}. */
+export const membership: Capability<Membership> = capability("membership");
+
+/** Something happened to a member. */
+export const memberEvent: Topic<MemberEvent> = topic("membership.event");
+/** A user event arrived. */
+export const userEvent: Topic<GossipMessage> = topic("membership.user_event");

@@ -1,0 +1,79 @@
+// The loss of a server costs its callers no call, at whatever moment and in
+// whatever way it dies, and its return is noticed.
+import assert from "node:assert/strict";
+import { isLinked, lossy, scenario, World } from "./harness.ts";
+
+for (const connections of ["silent", "reset", "clean"] as const) {
+  scenario(
+    `calls survive a server that dies at any moment and returns (${connections})`,
+    { seeds: 8 },
+    async (sim) => {
+      const world = await World.start(sim, { servers: 3, callers: 2, handlerMs: 50 });
+      const { book } = world;
+      const victim = world.anyServer();
+      const before = victim.value.self.generation;
+
+      world.load("again", { width: 3, timeoutMs: 10_000 });
+      await sim.run(sim.random.float() * 3000);
+      victim.crash({ connections });
+      await sim.run(sim.random.float() * 10_000);
+      const during = book.byServer.get(`${victim.name}#2`);
+      assert.equal(during, undefined);
+      await victim.start();
+      assert.ok(victim.value.self.generation > before, "the generation must grow");
+      await world.whole();
+      await sim.run(2000);
+      await world.rest();
+
+      book.assertAllAnswered();
+      assert.ok(book.answered > 100, `only ${book.answered} calls were made`);
+      assert.ok((book.byServer.get(`${victim.name}#2`) ?? 0) > 0, "it is not used again");
+      for (const caller of world.callers) {
+        const seen = caller.value.members().find(({ id }) => id === victim.name)!;
+        assert.equal(seen.generation, victim.value.self.generation);
+        assert.equal(seen.state, "alive");
+      }
+    },
+  );
+}
+
+scenario(
+  "calls survive the loss of all servers but one on a network that loses packets",
+  { seeds: 6, network: lossy },
+  async (sim) => {
+    const world = await World.start(sim, { servers: 4, callers: 1, handlerMs: 20 });
+    world.load("again", { width: 4, timeoutMs: 15_000 });
+    await sim.run(1000);
+    const spared = world.anyServer();
+    for (const server of world.servers.filter((it) => it !== spared)) {
+      server.crash(world.anyDeath());
+      await sim.run(3000 + sim.random.float() * 3000);
+    }
+    await world.rest();
+    world.book.assertAllAnswered();
+    assert.ok(isLinked(world.callers[0], spared.name));
+  },
+);
+
+scenario(
+  "servers that stop in good order one after the other fail no call, whatever it does",
+  { seeds: 8 },
+  async (sim) => {
+    const world = await World.start(sim, { servers: 3, callers: 2, handlerMs: 200 });
+    const { book } = world;
+    world.load("once", { width: 4, timeoutMs: 10_000 });
+    for (const server of world.servers) {
+      await sim.run(500 + sim.random.float() * 500);
+      await server.stop();
+      await sim.run(sim.random.float() * 500);
+      await server.start();
+      await world.whole();
+    }
+    await world.rest();
+    book.assertAllAnswered();
+    book.assertAtMostOnce();
+    for (const { name } of world.servers) {
+      assert.ok((book.byServer.get(`${name}#2`) ?? 0) > 0, `${name} is not used again`);
+    }
+  },
+);
