@@ -46,7 +46,7 @@ export function createNode(options: NodeOptions = {}): Promise<Node> {
 }
 
 if (import.meta.main) {
-  // Loaded here only, so that whoever imports the library does not carry it.
-  const { main } = await import("./core/cli/main.ts");
-  await main(builtIns, import.meta.url);
+  // Loaded here only, so that whoever imports the library does not carry it. Not awaited: a
+  // plugin that imports this module is loaded once this module has been evaluated, not before.
+  import("./core/cli/main.ts").then(({ main }) => main(builtIns, import.meta.url));
 }

@@ -73,3 +73,6 @@ export function simulatedNode(
       },
     });
 }
+
+export type { Datagrams } from "./core/contracts/datagrams.ts";
+export type { Store } from "./core/contracts/store.ts";

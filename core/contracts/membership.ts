@@ -15,7 +15,9 @@ export interface Member {
   readonly id: string;
   /** Where it gossips, `host:port`. */
   readonly address: string;
+  /** As this node believes. */
   readonly state: NodeState;
+  /** Counts what the member said of itself. */
   readonly incarnation: number;
   /** Serf tags; nodes of this runtime carry type, cluster, datacenter, rack, capacity and link addresses in them. */
   readonly tags: Readonly<Record<string, string>>;
@@ -31,13 +33,17 @@ export interface Member {
 
 /** What happened to a member. */
 export interface MemberEvent {
+  /** What happened. */
   readonly type: "joined" | "left" | "failed" | "recovered" | "suspected" | "updated" | "reaped";
+  /** The member as it is now. */
   readonly member: Member;
 }
 
 /** A user event or a query, as it arrived. */
 export interface GossipMessage {
+  /** What it was sent under. */
   readonly name: string;
+  /** The bytes, the reader's to keep. */
   readonly payload: Uint8Array;
   /** Lamport time. */
   readonly time: number;
@@ -58,12 +64,15 @@ export interface QueryOptions {
   readonly ack?: boolean;
   /** Default: by the size of the cluster, as Serf's. Milliseconds. */
   readonly timeoutMs?: number;
+  /** Ends it early. */
   readonly signal?: AbortSignal;
 }
 
 /** What changing the gossip keys gave, member by member. */
 export interface KeyringReply {
+  /** Members that were asked. */
   readonly members: number;
+  /** Members that answered. */
   readonly replies: number;
   /** Members that refused or failed, with what they said. */
   readonly failures: Readonly<Record<string, string>>;

@@ -39,8 +39,8 @@ Deno.test("ten thousand requests that are answered in time cost a handful of hos
   using deadlines = new Deadlines(host);
   for (let i = 0; i < 1000; i++) {
     const batch = Array.from({ length: 10 }, () => deadlines.add(5000, () => assert.fail()));
-    for (const deadline of batch) deadline.cancel();
     await host.advance(1);
+    for (const deadline of batch) deadline.cancel();
   }
   assert.equal(deadlines.size, 0);
   assert(host.timersSet <= 3, `${host.timersSet} timers`);
@@ -85,12 +85,39 @@ Deno.test("a disposed queue runs nothing, holds no timer and takes no more", asy
   assert.throws(() => deadlines.add(1, () => {}), (error) => codeOf(error) === "closed");
 });
 
+Deno.test("a thousand deadlines of one turn cost one reading of the clock", async () => {
+  const host = new FakeHost();
+  let readings = 0;
+  const now = host.now.bind(host);
+  host.now = () => (readings++, now());
+  using deadlines = new Deadlines(host);
+  const all = Array.from({ length: 1000 }, () => deadlines.add(5000, () => assert.fail()));
+  all[0].cancel();
+  assert.equal(deadlines.size, 999);
+  await Promise.resolve();
+  assert.equal(deadlines.size, 999);
+  assert(readings <= 2, `${readings} readings`);
+  for (const deadline of all) deadline.cancel();
+  assert.equal(deadlines.size, 0);
+});
+
+Deno.test("a queue disposed of in the turn of an addition sets no timer", async () => {
+  const host = new FakeHost();
+  const deadlines = new Deadlines(host);
+  deadlines.add(10, () => assert.fail("ran after dispose"));
+  deadlines[Symbol.dispose]();
+  await host.advance(100);
+  assert.equal(host.timersSet, 0);
+});
+
 Deno.test("emptied buckets do not pile up while requests with long deadlines come and go", async () => {
   const host = new FakeHost();
   using deadlines = new Deadlines(host);
   const kept = deadlines.add(3_600_000, () => {});
   for (let i = 0; i < 5000; i++) {
-    deadlines.add(1_000_000 + i * 8, () => {}).cancel();
+    const deadline = deadlines.add(1_000_000 + i * 8, () => {});
+    await Promise.resolve(); // It is in its bucket now.
+    deadline.cancel();
   }
   assert.equal(deadlines.size, 1);
   assert(deadlines.buckets <= 130, `${deadlines.buckets} buckets`);

@@ -165,8 +165,13 @@ export class Node implements AsyncDisposable {
   }
 
   /** See {@linkcode Messenger.request}. */
-  async request(...args: Parameters<Messenger["request"]>): Promise<Uint8Array<ArrayBuffer>> {
-    return await this.#program.layers.messenger.request(...args);
+  request(...args: Parameters<Messenger["request"]>): Promise<Uint8Array<ArrayBuffer>> {
+    // Not async: for the most frequent call, a promise around a promise can be felt.
+    try {
+      return this.#program.layers.messenger.request(...args);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** See {@linkcode Messenger.broadcast}. */

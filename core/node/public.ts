@@ -11,3 +11,17 @@ export type * from "../kernel/schema.ts";
 export type * from "../contracts/health.ts";
 export type * from "../contracts/messenger.ts";
 export type * from "../contracts/peers.ts";
+export type * from "../contracts/services.ts";
+export type { Balancer, Candidate, Selection } from "../contracts/balancer.ts";
+export type { Host, Logger, LogFields, LogLevel, Timer, Topic } from "../kernel/host.ts";
+export type { LogSink } from "../kernel/logger.ts";
+export type { BootReport, RunningPlugin, StoppedPlugin } from "../kernel/kernel.ts";
+export type { Plugin } from "../kernel/plugin.ts";
+export type {
+  NodeCapacity,
+  NodeDescription,
+  NodeType,
+  Principal,
+} from "@mycnet/protocols/identity";
+export type { MessageFields, Priority } from "@mycnet/protocols/frame";
+export type { NegotiatedProfile, ProfileOverrides } from "@mycnet/protocols/negotiation";

@@ -20,7 +20,7 @@ import { type Identity, identity } from "../../core/contracts/identity.ts";
 import type { Credentials } from "../../core/contracts/identity.ts";
 import { type Settings, settings } from "../../core/contracts/settings.ts";
 import { type Connection, type Transport, transport } from "../../core/contracts/transport.ts";
-import { duration } from "../../core/kernel/config.ts";
+import { duration, requiredDuration } from "../../core/kernel/config.ts";
 import { definePlugin } from "../../core/kernel/define_plugin.ts";
 import { MycnetError } from "../../core/kernel/errors.ts";
 import type { Host } from "../../core/kernel/host.ts";
@@ -60,8 +60,9 @@ const config = z.strictObject({
     "False: a client without a certificate is known by what it says. Needs insecure: true.",
   ),
   insecure: z.boolean().default(false).describe("Allows verifyClient: false."),
-  handshakeTimeout: duration("5s", { minMs: 1 })
-    .describe("How long an inbound connection may take for its handshake."),
+  handshakeTimeout: requiredDuration({ minMs: 1 }).optional().describe(
+    "How long an inbound connection may take for its handshake. Default: node.connectionTimeout.",
+  ),
   closeTimeout: duration("2s").describe("How long close() may take to send what is left."),
 }).refine((it) => it.verifyClient || it.insecure, {
   path: ["verifyClient"],
@@ -87,7 +88,10 @@ const tlsTransport: Plugin<Transport> = definePlugin({
     const made = own(new TlsTransport(id, config, source.credentials, host));
     own(source.onChange((credentials) => made.renew(credentials)));
     const binding = bindingOf(config, settings);
-    if (binding !== undefined) await made.listen(binding.bind, binding.advertise);
+    if (binding !== undefined) {
+      const timeoutMs = config.handshakeTimeout ?? settings.connectionTimeoutMs;
+      await made.listen(binding.bind, binding.advertise, timeoutMs);
+    }
     return made;
   },
 });
@@ -160,12 +164,16 @@ class TlsTransport implements Transport, AsyncDisposable {
   }
 
   /** Begins to listen. @throws {MycnetError} `address_in_use`, `address_invalid`. */
-  async listen(bindAddress: string, advertise: string | undefined): Promise<void> {
+  async listen(
+    bindAddress: string,
+    advertise: string | undefined,
+    handshakeTimeoutMs: number,
+  ): Promise<void> {
     const { host, port } = parseHostPort(bindAddress, "bindAddress");
     this.#listener = new TlsListener({
       host: this.#host,
       context: this.#context,
-      handshakeTimeoutMs: this.#config.handshakeTimeout,
+      handshakeTimeoutMs,
       full: () => this.#queue.full,
       accept: (socket, raw) => this.#accepted(socket, raw),
     });

@@ -43,8 +43,8 @@ class ReceivedFields implements MessageFields {
 interface CachedRoute {
   readonly bytes: Uint8Array;
   readonly text: string;
-  /** The fields of a message that has this route and nothing else, by priority. */
-  readonly alone: readonly MessageFields[];
+  /** The fields of a message that has this route and nothing else, by priority, once there was one. */
+  readonly alone: (MessageFields | undefined)[];
 }
 
 const cacheSlots = 32;
@@ -58,7 +58,7 @@ export class PrefixReader {
   /** A number of {@linkcode messageKinds}; larger if a newer peer sent one we do not know. */
   kind = 0;
   /** 0 critical to 3 low. */
-  priority = normalLane;
+  priority: number = normalLane;
   /** 0 for a message without an exchange. */
   stream = 0;
   /** True if items follow the request. */
@@ -108,7 +108,8 @@ export class PrefixReader {
     let at = this.#fieldsStart;
     if (flags === flag.route) {
       const length = this.#textLength(bytes, at, end, fieldLimits.route, "route");
-      return this.#route(bytes, at + 1, length).alone[this.priority]!;
+      const { alone, text } = this.#route(bytes, at + 1, length);
+      return alone[this.priority] ??= routeAlone(text, this.priority);
     }
     const fields = new ReceivedFields(priorities[this.priority]!);
     if (flags & flag.route) {
@@ -207,15 +208,17 @@ export class PrefixReader {
     const entry: CachedRoute = {
       bytes: bytes.slice(at, at + length),
       text: route,
-      alone: priorities.map((priority) => {
-        const fields = new ReceivedFields(priority);
-        fields.route = route;
-        return Object.freeze(fields);
-      }),
+      alone: [undefined, undefined, undefined, undefined],
     };
     this.#routes[slot] = entry;
     return entry;
   }
+}
+
+function routeAlone(route: string, priority: number): MessageFields {
+  const fields = new ReceivedFields(priorities[priority]!);
+  fields.route = route;
+  return Object.freeze(fields);
 }
 
 function need(at: number, end: number, field: string): void {

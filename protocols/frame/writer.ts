@@ -89,6 +89,7 @@ export class FrameWriter {
       first.buffer.set(lane.buffer.subarray(0, lane.length), first.length);
       first.length += lane.length;
       lane.length = 0;
+      if (lane.buffer.length > keptBytes) lane.buffer = none;
     }
     if (first === undefined) return undefined;
     const taken = first.buffer.subarray(0, first.length);

@@ -9,6 +9,8 @@
  * counts as one byte, so that emptiness is bounded too.
  */
 
+import { StreamMap } from "./stream_map.ts";
+
 /** Why a sender waits. */
 export type Waiting = "none" | "credit" | "room";
 
@@ -35,8 +37,6 @@ export class Exchange {
 }
 
 const maxPooled = 256;
-// A power of two: for 256 exchanges in each direction.
-const slotCount = 512;
 // Well below 2^31, so that ids stay small integers; room enough not to meet late answers after a wrap.
 const maxStreamId = 0x3fff_ffff;
 
@@ -53,10 +53,7 @@ export class ExchangeTable {
   incoming = 0;
   readonly #parity: number;
   readonly #maxId: number;
-  // Ids in use are mostly neighbours, so a slot picked by their low bits is mostly theirs
-  // alone; those that find theirs taken are in the map, which costs several times as much.
-  readonly #slots: (Exchange | undefined)[] = new Array(slotCount).fill(undefined);
-  readonly #others: Map<number, Exchange> = new Map();
+  readonly #byStream: StreamMap<Exchange> = new StreamMap();
   readonly #pool: Exchange[] = [];
   #next: number;
 
@@ -69,14 +66,12 @@ export class ExchangeTable {
 
   /** How many are under way. */
   get size(): number {
-    return this.outgoing + this.incoming;
+    return this.#byStream.size;
   }
 
   /** The exchange of a stream, or undefined if it is over or never was. */
   get(stream: number): Exchange | undefined {
-    const exchange = this.#slots[stream & slotCount - 1];
-    if (exchange !== undefined && exchange.stream === stream) return exchange;
-    return this.#others.size === 0 ? undefined : this.#others.get(stream);
+    return this.#byStream.get(stream);
   }
 
   /** True if a stream is one that the peer may open. */
@@ -87,7 +82,7 @@ export class ExchangeTable {
   /** Opens one of ours. The caller minds the bound, which keeps a free id within reach. */
   open(type: number, lane: number, upload: boolean, credit: number): Exchange {
     let stream = this.#next;
-    while (this.get(stream) !== undefined) stream = this.#after(stream);
+    while (this.#byStream.get(stream) !== undefined) stream = this.#after(stream);
     this.#next = this.#after(stream);
     this.outgoing++;
     return this.#add(stream, type, lane, false, upload, true, credit);
@@ -101,9 +96,7 @@ export class ExchangeTable {
 
   /** Ends one. */
   remove(exchange: Exchange): void {
-    const slot = exchange.stream & slotCount - 1;
-    if (this.#slots[slot] === exchange) this.#slots[slot] = undefined;
-    else this.#others.delete(exchange.stream);
+    this.#byStream.take(exchange.stream);
     if (exchange.incoming) this.incoming--;
     else this.outgoing--;
     if (this.#pool.length < maxPooled) this.#pool.push(exchange);
@@ -111,8 +104,7 @@ export class ExchangeTable {
 
   /** Forgets all. */
   clear(): void {
-    this.#slots.fill(undefined);
-    this.#others.clear();
+    this.#byStream.clear();
     this.#pool.length = 0;
     this.outgoing = 0;
     this.incoming = 0;
@@ -142,9 +134,7 @@ export class ExchangeTable {
     exchange.unpaid = 0;
     exchange.owed = 0;
     exchange.waiting = "none";
-    const slot = stream & slotCount - 1;
-    if (this.#slots[slot] === undefined) this.#slots[slot] = exchange;
-    else this.#others.set(stream, exchange);
+    this.#byStream.set(stream, exchange);
     return exchange;
   }
 }

@@ -173,7 +173,12 @@ export class Streams {
     if (this.#roomWaiters.length === 0 || this.#full) return;
     const waiters = this.#roomWaiters;
     this.#roomWaiters = [];
-    for (const stream of waiters) {
+    for (const [i, stream] of waiters.entries()) {
+      // Filled up again: the rest goes first the next time.
+      if (this.#full) {
+        this.#roomWaiters.unshift(...waiters.slice(i));
+        return;
+      }
       const exchange = this.#table.get(stream);
       if (exchange?.waiting !== "room") continue;
       exchange.waiting = "none";

@@ -3,7 +3,11 @@
  * recorded. For tests; not exported by the package.
  */
 import type { MessageFields } from "../frame/fields.ts";
-import { writeU32 } from "../frame/header.ts";
+import { noFields } from "../frame/fields.ts";
+import { headerBytes, writeHeader, writeU32 } from "../frame/header.ts";
+import { writeMessage } from "../frame/prefix.ts";
+import { messageTypes } from "../frame/types.ts";
+import { FrameWriter } from "../frame/writer.ts";
 import type { NodeDescription } from "../identity/principal.ts";
 import { defaultCapabilities } from "../negotiation/hello.ts";
 import { decodeUtf8, encodeUtf8 } from "../utf8.ts";
@@ -196,4 +200,29 @@ export function bytes(text: string): Uint8Array<ArrayBuffer> {
 
 function text(body: Uint8Array): string {
   return decodeUtf8(body);
+}
+
+/** A message frame as a peer might forge it. */
+export function forged(
+  kindNumber: number,
+  stream: number,
+  body: Uint8Array = new Uint8Array(),
+  upload = false,
+): Uint8Array<ArrayBuffer> {
+  const writer = new FrameWriter();
+  const lane = writer.lanes[2]!;
+  const call = messageTypes["service.call"];
+  writeMessage(lane, 0x0100, call, kindNumber, 2, stream, upload, noFields, body, 2 ** 24);
+  return writer.take()!;
+}
+
+/** A control frame as a peer might forge it. */
+export function control(
+  name: keyof typeof messageTypes,
+  payload: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(headerBytes + payload.length);
+  writeHeader(frame, 0, 0x0100, messageTypes[name], payload.length);
+  frame.set(payload, headerBytes);
+  return frame;
 }

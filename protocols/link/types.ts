@@ -122,6 +122,7 @@ export type LinkAuthentication =
 
 /** What a refusal says. */
 export interface Refusal {
+  /** What kind of refusal it is. */
   readonly code: RefuseCode;
   /** One sentence for the person at the other end. */
   readonly message: string;
@@ -129,9 +130,11 @@ export interface Refusal {
 
 /** What a link machine is made with. */
 export interface LinkOptions {
+  /** Who connected to whom. */
   readonly role: "dialer" | "acceptor";
   /** What this node says of itself. */
   readonly self: NodeDescription;
+  /** Against which the hello is checked. */
   readonly authentication: LinkAuthentication;
   /** What the connection below provides. */
   readonly encryption: EncryptionLevel | "none";
@@ -211,9 +214,13 @@ export class LinkError extends Error {
 
 /** What a link has carried. Bytes include headers. */
 export interface LinkCounters {
+  /** Frames that carry messages: requests, answers and items too. */
   messagesSent: number;
+  /** The same, arrived. */
   messagesReceived: number;
+  /** Taken for writing, with control frames. */
   bytesSent: number;
+  /** Arrived, with control frames. */
   bytesReceived: number;
   /** Answers and items for exchanges that were over. */
   late: number;

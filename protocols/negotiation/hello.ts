@@ -55,7 +55,9 @@ export interface Hello {
   readonly node: NodeDescription;
   /** Where it listens, `scheme://host:port`. At most 16. */
   readonly addresses: readonly string[];
+  /** What its build can do. */
   readonly capabilities: LinkCapabilities;
+  /** What it accepts. */
   readonly limits: AnnouncedLimits;
   /** How it wants the table of profiles changed. */
   readonly profiles: ProfileOverrides;

@@ -123,7 +123,7 @@ export interface SwimConfig {
 }
 
 /** The project's defaults: the seeds' values, quick at small size, memberlist's bounds at scale. */
-export const defaults: SwimConfig = Object.freeze({
+const defaults: SwimConfig = Object.freeze({
   probeIntervalMs: 1000,
   probeTimeoutMs: 500,
   indirectChecks: 3,
@@ -158,14 +158,14 @@ export const defaults: SwimConfig = Object.freeze({
 });
 
 /** memberlist's bounds for one network: suspicion from 4 to 24 s up to ten members, from 8 to 48 s at a hundred. */
-export const lan: SwimConfig = Object.freeze({
+const lan: SwimConfig = Object.freeze({
   ...defaults,
   suspicionMinMs: 4000,
   smallMembers: 0,
 });
 
 /** Across long distances: slower, more patient (memberlist's values). */
-export const wan: SwimConfig = Object.freeze({
+const wan: SwimConfig = Object.freeze({
   ...lan,
   probeIntervalMs: 5000,
   probeTimeoutMs: 3000,
@@ -182,7 +182,7 @@ export const wan: SwimConfig = Object.freeze({
 });
 
 /** On one machine: quick and thrifty (memberlist's values). */
-export const local: SwimConfig = Object.freeze({
+const local: SwimConfig = Object.freeze({
   ...lan,
   probeTimeoutMs: 200,
   indirectChecks: 1,
@@ -199,5 +199,5 @@ export const local: SwimConfig = Object.freeze({
 });
 
 /** The presets by name. */
-export const presets: Readonly<Record<"default" | "lan" | "wan" | "local", SwimConfig>> = Object
+export const swimPresets: Readonly<Record<"default" | "lan" | "wan" | "local", SwimConfig>> = Object
   .freeze({ default: defaults, lan, wan, local });

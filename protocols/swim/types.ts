@@ -1,7 +1,6 @@
 /** What goes into a SWIM machine and what comes out of it, as types. */
 import type { CardStore } from "./cards.ts";
 import type { SwimConfig } from "./config.ts";
-import type { SwimStream } from "./stream.ts";
 import type { GossipKeyring } from "./wire/keyring.ts";
 
 /** What this node believes of a member. `dead`: it failed. `left`: it said so itself. */
@@ -194,4 +193,85 @@ export interface SwimCounters {
   limited: number;
   /** Acks that match no probe, or come from somebody else. */
   unmatchedAcks: number;
+}
+
+/**
+ * One connection of memberlist's stream protocol, of either side: bytes in, bytes out.
+ *
+ * The driver connects to `to` (an inbound stream is connected already), calls
+ * `handleConnected`, writes what `takeOutput` gives after each call, feeds what
+ * arrives, and closes the connection once `done` and everything is written, or at
+ * `deadlineMs` after `handleClosed("timed out")`.
+ */
+export interface SwimStream {
+  /** What it is for. `inbound` until its first byte tells. */
+  readonly kind: "push_pull" | "ping" | "user" | "inbound";
+  /** Where to connect to, or who connected: `host:port`. */
+  readonly to: string;
+  /** When to give up, in the clock of `nowMs`. */
+  readonly deadlineMs: number;
+  /** True once nothing more is expected: flush, then close. */
+  readonly done: boolean;
+  /** An outbound stream is connected: there is output now. */
+  handleConnected(nowMs: number): void;
+  /** Bytes arrived, in order; they may be reused after the call. */
+  handleBytes(bytes: Uint8Array, nowMs: number): void;
+  /** The connection failed, ended or timed out; without `error` it ended cleanly. Harmless once `done`. */
+  handleClosed(error: string | undefined, nowMs: number): void;
+  /** What waits to be written, in order; the caller's to keep. Undefined if nothing does. */
+  takeOutput(): Uint8Array | undefined;
+}
+
+/** A member of the cluster as a pure machine; {@linkcode SwimMachine} is the one implementation. */
+export interface Swim {
+  /** What has been counted. */
+  readonly counters: Readonly<SwimCounters>;
+  /** This node. */
+  readonly self: SwimMember;
+  /** Members that are alive or suspect, this node included. */
+  readonly liveCount: number;
+  /** Members known in any state, this node included. */
+  readonly size: number;
+  /** 0 is healthy; `awarenessMax - 1` is the worst. */
+  readonly healthScore: number;
+  /** `active`, then `leaving` once told to leave, then `left` once that has been spread. */
+  readonly status: "active" | "leaving" | "left";
+  /** When `handleTimer` wants to be called; undefined once stopped. Read it after each call. */
+  readonly nextTimerMs: number | undefined;
+  /** Everybody known, dead and left included, this node too; in no order. */
+  members(): SwimMember[];
+  /** One of them. */
+  member(name: string): SwimMember | undefined;
+  /** Who has this gossip address, alive or suspect. */
+  memberAt(address: string): SwimMember | undefined;
+  /** A datagram arrived; the bytes may be reused after the call. */
+  handlePacket(bytes: Uint8Array, from: string, nowMs: number): void;
+  /** The time that `nextTimerMs` named has come, or any other time has. */
+  handleTimer(nowMs: number): void;
+  /** Somebody connected. Undefined: too many streams; close it. */
+  accept(from: string, nowMs: number): SwimStream | undefined;
+  /** Opens a joining push/pull to each address (`host:port`); a `synced` event tells how each went. */
+  join(addresses: readonly string[], nowMs: number): void;
+  /** A push/pull with one address that is not a join. */
+  sync(address: string, nowMs: number): void;
+  /** Tells everybody that this node leaves; `leave_sent` follows. */
+  leave(nowMs: number): void;
+  /** Ends everything: no timer, no answers. */
+  stop(): void;
+  /** New metadata for this node, at most 512 bytes: a new incarnation. */
+  updateMeta(meta: Uint8Array, nowMs: number): void;
+  /** A new address for this node: a new incarnation. */
+  updateAddress(ip: Uint8Array, port: number, nowMs: number): void;
+  /** Probes a member once, outside the round; a `pinged` event tells. False if it is unknown or dead. */
+  ping(name: string, nowMs: number): boolean;
+  /** Raises a suspicion, as a failed probe would: for other detectors. False if it is not alive. */
+  suspect(name: string, nowMs: number): boolean;
+  /** Forgets a member that is dead or left, before its time. */
+  forget(name: string): boolean;
+  /** One user message to one address, in a packet. False if it does not fit. */
+  sendBestEffort(to: string, message: Uint8Array, nowMs: number): boolean;
+  /** One user message to one address, over a stream; `sent` tells. False above the bound. */
+  sendReliable(to: string, message: Uint8Array, nowMs: number): boolean;
+  /** The event loop was late by so much: local health takes it into account. */
+  noteLag(ms: number, nowMs: number): void;
 }

@@ -6,9 +6,16 @@
 import assert from "node:assert/strict";
 import { clusterTest } from "../harness/leaks.ts";
 import { freePort } from "../harness/ports.ts";
-import { startMycnet, tempFolder } from "../harness/processes.ts";
-import { ask, logged, logLines, pluginPath, running, type RunningProcess } from "./cluster.ts";
-import { nodeArguments } from "../harness/processes.ts";
+import { nodeArguments, startMycnet, tempFolder } from "../harness/processes.ts";
+import {
+  ask,
+  logged,
+  logLines,
+  pluginPath,
+  running,
+  type RunningProcess,
+  served,
+} from "./cluster.ts";
 
 /** What a command printed and how it ended. */
 interface Ran {
@@ -264,15 +271,68 @@ clusterTest("a newcomer makes a cluster, runs two nodes, asks, calls and stops t
     assert.equal(hello.code, 0, hello.err);
   });
 
-  /** A call that is under way at ada, by way of bob. */
-  const hold = async (after: number): Promise<Promise<Response>> => {
+  /** A call that takes `after` ms and is under way at ada, by way of bob. */
+  const holding = async (after: number): Promise<{ readonly answer: Promise<Response> }> => {
     const answer = ask(bob, "/services/greeter/hold", {
       method: "POST",
       headers: { ...json, "mycnet-timeout": "60s" },
       body: JSON.stringify({ after }),
     });
     await logged(ada, "holding");
-    return [answer] as unknown as Promise<Response>;
+    return { answer };
   };
-  void hold;
+  const restart = async () => {
+    await ada[Symbol.asyncDispose]();
+    ada = await desk.node("deno.json");
+    await served(bob, "greeter");
+  };
+
+  await t.step(
+    "leave, over HTTP, finishes the call under way, and the node exits with 0",
+    async () => {
+      const { answer } = await holding(300);
+      const left = await ask(ada, "/api/v1/network/leave", {
+        method: "POST",
+        headers: json,
+        body: '{"reason": "moving house"}',
+      });
+      assert.equal(left.status, 202);
+      assert.deepEqual(await left.json(), { leaving: true, reason: "moving house" });
+      assert.equal(await (await answer).json(), "held by ada");
+      assert.equal((await ada.child.ended()).code, 0);
+      const gone = await logged(bob, "A node is linked no more.", { node: "ada" });
+      assert.equal(gone.state, "left");
+      const { peers: [peer] } = await (await ask(bob, "/api/v1/network/peers")).json();
+      assert.deepEqual([peer.id, peer.state], ["ada", "left"]);
+    },
+  );
+
+  await t.step("SIGTERM finishes the call under way, and the node exits with 0", async () => {
+    await restart();
+    const { answer } = await holding(300);
+    ada.child.signal("SIGTERM");
+    assert.equal(await (await answer).json(), "held by ada");
+    const { code } = await ada.child.ended();
+    assert.equal(code, 0);
+    const stopped = await ada.child.json(
+      "its end",
+      (it) => it.event === "stopped" ? it : undefined,
+    );
+    assert.equal(stopped.reason, "SIGTERM");
+  });
+
+  await t.step("a second SIGTERM does not wait for the call under way", async () => {
+    await restart();
+    const { answer } = await holding(30_000);
+    ada.child.signal("SIGTERM");
+    await logged(ada, "The node is stopping");
+    const before = performance.now();
+    ada.child.signal("SIGTERM");
+    assert.equal((await ada.child.ended()).code, 130);
+    assert.ok(performance.now() - before < 1500, "the drain takes 5 s");
+    const lost = await answer;
+    assert.equal(lost.status, 503);
+    const { code, mayHaveRun } = await lost.json();
+    assert.deepEqual([code, mayHaveRun], ["link_lost", true]);
+  });
 });

@@ -10,6 +10,7 @@ import {
   type Child,
   type ChildOptions,
   nodeArguments,
+  patienceMs,
   rootPath,
   startDeno,
   type Started,
@@ -140,6 +141,17 @@ export function ask(node: RunningProcess, path: string, init: RequestInit = {}):
     ...init,
     headers: { authorization: `Bearer ${node.token}`, ...init.headers },
   });
+}
+
+/** Waits until a node's directory names a service. Nothing announces that to the outside: look until it shows. */
+export async function served(node: RunningProcess, service: string): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  while (true) {
+    const { services } = await (await ask(node, "/services")).json();
+    if (services.some((it: { name: string }) => it.name === service)) return;
+    if (performance.now() > deadline) throw new Error(`${node.id} never heard of ${service}`);
+    await new Promise((resume) => setTimeout(resume, 10));
+  }
 }
 
 /** A log line of a node. */

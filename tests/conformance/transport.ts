@@ -31,6 +31,8 @@ export interface TransportCase {
 
 const mebibyte = 1 << 20;
 const timeoutMs = 10_000;
+/** The most that may be on its way to a reader that does not read: what sockets of both ends hold. */
+const bufferBound = 32 * mebibyte;
 
 /** Declares the suite's tests. */
 export function transportConformance(subject: TransportCase): void {
@@ -101,31 +103,30 @@ export function transportConformance(subject: TransportCase): void {
     await using a = await start("node-a");
     await using b = await start("node-b");
     const [near, far] = await pair(b.value, a.value);
-    const reader = new RecordingEnd(far);
+    const reader = new RecordingEnd(far, () => {});
     far.pause();
-    new RecordingEnd(near);
-    const total = 64 * mebibyte;
-    const chunk = pattern(256 * 1024);
-    let written = 0;
-    let lastWrite = performance.now();
-    const done = new Promise<void>((resolve) => {
-      const next = (): void => {
-        lastWrite = performance.now();
-        if (written >= total) return resolve();
-        near.write(chunk, () => {
-          written += chunk.length;
-          next();
-        });
-      };
-      next();
-    });
-    // There is no event for "nothing happens any more": look until the writer has rested a while.
-    while (performance.now() - lastWrite < 150) await turn();
-    assert.ok(written <= 32 * mebibyte, `${written} bytes were taken for a reader that paused`);
+    const flood = new Flood(near, 64 * mebibyte);
+    await flood.stalled();
+    assert.ok(flood.written <= bufferBound, `${flood.written} bytes left for a paused reader`);
     far.resume();
-    await done;
-    await reader.received(total);
-    assert.equal(reader.length, total);
+    await flood.done;
+    await reader.received(flood.total);
+    assert.equal(reader.length, flood.total);
+  });
+
+  test("lets a writer wait for a reader that is not open yet", async () => {
+    await using a = await start("node-a");
+    await using b = await start("node-b");
+    const near = await dial(b.value, a.value); // Nobody accepts.
+    const flood = new Flood(near, 64 * mebibyte);
+    await flood.stalled();
+    assert.ok(flood.written <= bufferBound, `${flood.written} bytes left for nobody`);
+    const far = await new Promise<Connection>((resolve) => void a.value.accept(resolve));
+    await flood.stalled();
+    assert.ok(flood.written <= bufferBound, `${flood.written} bytes left for a closed end`);
+    const reader = new RecordingEnd(far, () => {});
+    await reader.received(flood.total);
+    assert.equal(reader.length, flood.total);
   });
 
   test("sends what was written before it closes, and closes both ends once", async () => {
@@ -305,6 +306,36 @@ export function transportConformance(subject: TransportCase): void {
     assert.equal(far.remoteAddress, near.localAddress);
     assert.equal(near.encryption, far.encryption);
   });
+}
+
+/** Writes as much and as fast as it may. */
+class Flood {
+  readonly total: number;
+  readonly done: Promise<void>;
+  written = 0;
+  #lastMs = performance.now();
+
+  constructor(connection: Connection, total: number) {
+    new RecordingEnd(connection);
+    this.total = total;
+    const chunk = pattern(256 * 1024);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.done = promise;
+    const next = (): void => {
+      this.#lastMs = performance.now();
+      if (this.written >= total) return resolve();
+      connection.write(chunk, () => {
+        this.written += chunk.length;
+        next();
+      });
+    };
+    next();
+  }
+
+  /** Resolves when it has not come on for a while. There is no event for "nothing happens any more". */
+  async stalled(): Promise<void> {
+    while (performance.now() - this.#lastMs < 150) await turn();
+  }
 }
 
 /** What to dial: a transport's address without its scheme. */

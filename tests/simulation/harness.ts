@@ -15,8 +15,8 @@ import {
   type LinkConditions,
   type SimNode,
   simulate,
-  type SimulateOptions,
   simulatedNode,
+  type SimulateOptions,
   type Simulation,
 } from "../../simulation.ts";
 
@@ -71,8 +71,6 @@ export class Book {
     [];
   /** The longest that an answered call took, in virtual ms. */
   slowestMs = 0;
-  /** Faults by kind, so that a scenario can tell that it did something. */
-  readonly faults = new Map<string, number>();
   #ids = 0;
 
   /** A call that nobody made yet. */
@@ -120,6 +118,7 @@ export class World {
   readonly callers: SimNode<Node>[] = [];
   #loading = false;
   readonly #load: Promise<void>[] = [];
+  readonly #taken = new Set<SimNode<Node>>();
 
   constructor(sim: Simulation) {
     this.sim = sim;
@@ -169,11 +168,13 @@ export class World {
       );
     }
     for (let at = 1; at <= callers; at++) world.callers.push(await sim.node(`c${at}`, bare));
+    // Seeds name no ids, so two nodes may dial each other once more to find out that they need not.
+    await sim.run(2000);
     await world.whole();
     return world;
   }
 
-  /** Lets time pass until every running node is linked to every running server, and knows what it serves. */
+  /** Lets time pass until every running node has one link to every running server, and knows what it serves. */
   async whole(maxMs = 60_000): Promise<void> {
     await this.sim.until(() => this.isWhole(), maxMs);
   }
@@ -184,7 +185,7 @@ export class World {
     const serving = this.servers.filter(({ state }) => state === "running");
     return running.every((node) =>
       serving.every((server) =>
-        server === node || isLinked(node, server.name) && knows(node, server)
+        server === node || isSettled(node, server.name) && knows(node, server)
       )
     );
   }
@@ -192,16 +193,18 @@ export class World {
   /** Makes calls without pause, `width` at once from each caller, until {@linkcode World.rest}. */
   load(
     method: "again" | "once",
-    { width, timeoutMs, pauseMs = 20 }: {
+    { width, timeoutMs, attempts, pauseMs = 100 }: {
       readonly width: number;
       readonly timeoutMs: number;
+      /** Default: that of the runtime. */
+      readonly attempts?: number;
       /** Between one call and the next, at most. */
       readonly pauseMs?: number;
     },
   ): void {
     this.#loading = true;
     for (const caller of this.callers) {
-      const client = caller.value.client(work);
+      const client = caller.value.client(work, attempts === undefined ? {} : { attempts });
       for (let at = 0; at < width; at++) {
         const lane = async () => {
           while (this.#loading) {
@@ -243,57 +246,81 @@ export class World {
 
   /** A random server. */
   anyServer(): SimNode<Node> {
-    return this.servers[this.sim.random.below(this.servers.length)];
+    return this.sim.random.pick(this.servers);
   }
 
   /** A random way to die. */
   anyDeath(): Required<Pick<CrashOptions, "connections">> {
-    const ways = ["silent", "reset", "clean"] as const;
-    return { connections: ways[this.sim.random.below(ways.length)] };
+    return { connections: this.sim.random.pick(["silent", "reset", "clean"]) };
   }
 
-  /** Does one thing that a cluster has to live with, and undoes it after a while. */
-  async trouble(): Promise<void> {
-    const { sim, book } = this;
+  /** Does `count` things, at random moments, that a cluster has to live with, `lanes` at a time, and undoes them. */
+  async chaos(count: number, lanes: number): Promise<void> {
+    let left = count;
+    const lane = async () => {
+      while (left-- > 0) {
+        await this.sim.run(this.sim.random.float() * 2000);
+        await this.#trouble();
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, () => this.sim.track("chaos", lane())));
+  }
+
+  async #trouble(): Promise<void> {
+    const { sim } = this;
     const { random } = sim;
-    const node = this.nodes[random.below(this.nodes.length)];
-    const server = this.anyServer();
+    const node = random.pick(this.nodes);
     const forMs = random.float() * 8000;
+    const others = this.nodes.map(({ name }) => name).filter((it) => it !== node.name);
     const kinds: Record<string, () => Promise<void> | void> = {
-      crash: async () => {
-        server.crash(this.anyDeath());
-        await sim.run(forMs);
-        await server.start();
-      },
-      stop: async () => {
-        await server.stop();
-        await sim.run(forMs);
-        await server.start();
-      },
+      crash: () =>
+        this.#restarting(async (server) => {
+          server.crash(this.anyDeath());
+          await sim.run(forMs);
+        }),
+      stop: () =>
+        this.#restarting(async (server) => {
+          await server.stop();
+          await sim.run(forMs);
+        }),
+      crashWhileStopping: () =>
+        this.#restarting(async (server) => {
+          const stopped = server.stop().catch((error) => assert.equal(codeOf(error), "closed"));
+          await sim.run(random.float() * 50);
+          server.crash(this.anyDeath());
+          await stopped;
+        }),
       pause: () => node.pause(random.float() * 6000),
       split: async () => {
         const side = this.nodes.filter(() => random.chance(0.5)).map(({ name }) => name);
-        const other = this.nodes.map(({ name }) => name).filter((it) => !side.includes(it));
-        using _cut = sim.partition(side, other);
+        using _cut = sim.partition(side, [node.name, ...others].filter((it) => !side.includes(it)));
         await sim.run(forMs);
       },
       deafen: async () => {
-        const others = this.nodes.filter((it) => it !== node).map(({ name }) => name);
         using _cut = sim.partitionOneWay(others, [node.name]);
         await sim.run(forMs);
       },
       mute: async () => {
-        const others = this.nodes.filter((it) => it !== node).map(({ name }) => name);
         using _cut = sim.partitionOneWay([node.name], others);
         await sim.run(forMs);
       },
-      clock: () => node.clock.step((random.float() - 0.5) * 7_200_000),
+      // Forwards only, since the generation of a simulated node is the time of its start.
+      clock: () => node.clock.step(random.float() * 3_600_000),
     };
-    const names = Object.keys(kinds);
-    const kind = names[random.below(names.length)];
-    book.faults.set(kind, (book.faults.get(kind) ?? 0) + 1);
-    sim.note(`trouble: ${kind} ${node.name} ${server.name} for ${forMs.toFixed(0)} ms`);
+    const kind = random.pick(Object.keys(kinds));
+    sim.note(`trouble: ${kind} ${node.name} for ${forMs.toFixed(0)} ms`);
     await kinds[kind]();
+  }
+
+  /** Takes a server that nobody else is taking down, does it in, and starts it again. */
+  async #restarting(down: (server: SimNode<Node>) => Promise<void>): Promise<void> {
+    const up = this.servers.filter((it) => it.state === "running" && !this.#taken.has(it));
+    if (up.length === 0) return;
+    const server = this.sim.random.pick(up);
+    this.#taken.add(server);
+    await down(server);
+    await server.start();
+    this.#taken.delete(server);
   }
 }
 
@@ -301,6 +328,12 @@ export class World {
 export function isLinked({ value }: SimNode<Node>, name: string): boolean {
   const peer = value.members().find(({ id }) => id === name);
   return peer?.links.some(({ state, health }) => state === "up" && health !== "unhealthy") ?? false;
+}
+
+/** Whether a node has one link to another, and it is up: of two that were dialled at once, the loser is gone. */
+export function isSettled({ value }: SimNode<Node>, name: string): boolean {
+  const links = value.members().find(({ id }) => id === name)?.links ?? [];
+  return links.length === 1 && links[0].state === "up" && links[0].health !== "unhealthy";
 }
 
 /** Whether a node has the other's own record, at its present version. */

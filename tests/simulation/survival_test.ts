@@ -1,12 +1,13 @@
 // The loss of a server costs its callers no call, at whatever moment and in
 // whatever way it dies, and its return is noticed.
 import assert from "node:assert/strict";
-import { isLinked, lossy, scenario, World } from "./harness.ts";
+import { codeOf } from "../../mod.ts";
+import { isLinked, lossy, scenario, work, World } from "./harness.ts";
 
 for (const connections of ["silent", "reset", "clean"] as const) {
   scenario(
     `calls survive a server that dies at any moment and returns (${connections})`,
-    { seeds: 8 },
+    { seeds: 5 },
     async (sim) => {
       const world = await World.start(sim, { servers: 3, callers: 2, handlerMs: 50 });
       const { book } = world;
@@ -39,7 +40,7 @@ for (const connections of ["silent", "reset", "clean"] as const) {
 
 scenario(
   "calls survive the loss of all servers but one on a network that loses packets",
-  { seeds: 6, network: lossy },
+  { seeds: 4, network: lossy },
   async (sim) => {
     const world = await World.start(sim, { servers: 4, callers: 1, handlerMs: 20 });
     world.load("again", { width: 4, timeoutMs: 15_000 });
@@ -57,7 +58,7 @@ scenario(
 
 scenario(
   "servers that stop in good order one after the other fail no call, whatever it does",
-  { seeds: 8 },
+  { seeds: 5 },
   async (sim) => {
     const world = await World.start(sim, { servers: 3, callers: 2, handlerMs: 200 });
     const { book } = world;
@@ -69,11 +70,44 @@ scenario(
       await server.start();
       await world.whole();
     }
+    await sim.run(2000);
     await world.rest();
     book.assertAllAnswered();
     book.assertAtMostOnce();
     for (const { name } of world.servers) {
       assert.ok((book.byServer.get(`${name}#2`) ?? 0) > 0, `${name} is not used again`);
     }
+  },
+);
+
+scenario(
+  "a stream brings every number in order or fails with a code, and never skips or repeats one",
+  { seeds: 5 },
+  async (sim) => {
+    const world = await World.start(sim, { servers: 2, callers: 1, handlerMs: 30 });
+    const client = world.callers[0].value.client(work);
+    const victim = world.anyServer();
+    const outcomes: string[] = [];
+    const read = async () => {
+      let last = 0;
+      try {
+        for await (const number of client.count({ to: 100 }, { timeout: "5s" })) {
+          assert.equal(number, last + 1);
+          last = number;
+        }
+        assert.equal(last, 100);
+        outcomes.push("whole");
+      } catch (error) {
+        outcomes.push(codeOf(error) ?? String(error));
+      }
+    };
+    const reading = Promise.all(Array.from({ length: 10 }, () => read()));
+    await sim.run(sim.random.float() * 1500);
+    victim.crash(world.anyDeath());
+    await sim.track("the streams", reading);
+    // Those of the other server are whole, and those that it lost say so.
+    assert.ok(outcomes.filter((it) => it === "whole").length >= 5, outcomes.join());
+    const others = new Set(outcomes.filter((it) => it !== "whole"));
+    for (const code of others) assert.ok(["link_lost", "unavailable"].includes(code), code);
   },
 );

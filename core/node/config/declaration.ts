@@ -24,8 +24,11 @@ export interface NodeConfig {
   readonly bindAddress?: string | false;
   /** How other nodes reach this one, `host:port`. */
   readonly advertiseAddress?: string;
+  /** Where it stands; told to the other nodes. */
   readonly datacenter?: string;
+  /** Where in the datacenter. */
   readonly rack?: string;
+  /** What it can hold and do. */
   readonly capacity?: NodeCapacity;
   /** At most 32 labels. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -39,6 +42,7 @@ export interface NodeConfig {
 
 /** The `mycnet` key. */
 export interface MycnetConfig {
+  /** The node as a whole. */
   readonly node?: NodeConfig;
   /**
    * Instances by id: the configuration of a built-in, false to switch a default
@@ -46,6 +50,7 @@ export interface MycnetConfig {
    * with its `config`.
    */
   readonly plugins?: Readonly<Record<string, DeclaredPlugin>>;
+  /** Changes to the table of profiles, by pair of node types. */
   readonly profiles?: ProfileOverrides;
 }
 

@@ -101,6 +101,10 @@ export class Link implements PeerLink {
   #upAt = 0;
   #idleCount = 0;
   #idleSinceMs: number;
+  #turnStartMs: number | undefined;
+  readonly #turnOver = () => {
+    this.#turnStartMs = undefined;
+  };
 
   private constructor(setup: LinkSetup) {
     const { host, connection, options } = setup;
@@ -215,7 +219,7 @@ export class Link implements PeerLink {
   ): LinkExchange {
     let stream: number;
     try {
-      stream = this.#machine.open(type, fields, body, upload, this.#host.now());
+      stream = this.#machine.open(type, fields, body, upload, this.#turnMs());
     } catch (error) {
       throw translate(error);
     }
@@ -264,6 +268,18 @@ export class Link implements PeerLink {
       this.#idleSinceMs = now;
     }
     return now - this.#idleSinceMs;
+  }
+
+  /**
+   * The time, read once a turn of the event loop: all that it tells the machine is
+   * that there is traffic, and a reading for each request would be felt.
+   */
+  #turnMs(): number {
+    if (this.#turnStartMs === undefined) {
+      this.#turnStartMs = this.#host.now();
+      queueMicrotask(this.#turnOver);
+    }
+    return this.#turnStartMs;
   }
 
   // What arrives.

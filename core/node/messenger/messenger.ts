@@ -8,10 +8,9 @@
  * deadline of its own; answer, failure, reset, lost link, deadline and the
  * caller's signal each end it, the first one wins. Nothing is ever sent twice.
  *
- * On the way in a handler runs once a message. What it throws becomes a failure:
- * with its code if it has one of the table, else as `internal`, the details
- * staying in this node's log. Requests are bounded by the link (exchanges);
- * messages without an answer by a count of those being handled.
+ * On the way in (incoming.ts, serving.ts) a handler runs once a message. What it
+ * throws becomes a failure: with its code if it has one of the table, else as
+ * `internal`, the details staying in this node's log.
  */
 import type {
   Messenger,
@@ -20,28 +19,25 @@ import type {
   RequestOptions,
   SendOptions,
 } from "../../contracts/messenger.ts";
-import type { MessageHandler, PeerLink, Peers } from "../../contracts/peers.ts";
+import type { PeerLink, Peers } from "../../contracts/peers.ts";
 import { parseDuration } from "../../kernel/duration.ts";
 import { codeOf, type ErrorCode, errorCodes, MycnetError } from "../../kernel/errors.ts";
 import type { Host } from "../../kernel/host.ts";
-import { messageTypeName, type ResolvedType, resolveMessageType } from "@mycnet/protocols/frame";
-import { Bag } from "../bag.ts";
+import { type ResolvedType, resolveMessageType } from "@mycnet/protocols/frame";
 import { Deadlines } from "../deadlines.ts";
-import { copyOf } from "../slab.ts";
 import { completions } from "./completions.ts";
+import { Incoming } from "./incoming.ts";
 import { PendingRequest } from "./request.ts";
-import { Serving } from "./serving.ts";
 
 /** How long a request may take when nobody says, in ms. */
 const defaultTimeoutMs = 5000;
 /** The longest time left that a frame can carry, in ms. */
 const maxDeadlineMs = 2 ** 32 - 1;
-/** Messages without an answer that may be in their handlers at once; more are dropped and counted. */
-const maxHandled = 10_000;
 /** Types below are the link's own. */
 const firstMessageType = 0x0100;
 /** Names whose meaning is remembered. */
 const maxNames = 1000;
+const noOptions: RequestOptions = Object.freeze({});
 /** Links that are tried when each breaks before anything was queued on it. */
 const linkAttempts = 3;
 
@@ -62,14 +58,9 @@ export class NodeMessenger implements Messenger, Disposable {
   readonly #host: Host;
   readonly #peers: Peers;
   readonly #deadlines: Deadlines;
-  readonly #handlers = new Map<string, NamedHandler>();
-  readonly #types = new Map<number, { registration: Disposable; names: number }>();
+  readonly #incoming: Incoming;
   readonly #names = new Map<string, ResolvedType>();
-  readonly #serving = new Bag<Serving>();
-  readonly #done = (serving: Serving) => this.#serving.delete(serving);
   readonly #stop = new AbortController();
-  #messagesHandled = 0;
-  #dropped = 0;
   #failed = 0;
   readonly #countFailure = () => void this.#failed++;
 
@@ -78,6 +69,7 @@ export class NodeMessenger implements Messenger, Disposable {
     this.#host = host;
     this.#peers = peers;
     this.#deadlines = new Deadlines(host);
+    this.#incoming = new Incoming(peers, host.log, this.#deadlines);
   }
 
   async send(
@@ -96,31 +88,26 @@ export class NodeMessenger implements Messenger, Disposable {
     }
   }
 
-  async request(
+  // Not async: what a healthy cluster does needs no promise but the answer's.
+  request(
     node: string,
     name: string,
     bytes: Uint8Array,
-    options: RequestOptions = {},
+    options: RequestOptions = noOptions,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    let resolved: ResolvedType;
-    let link: PeerLink;
-    let leftMs: number;
     try {
-      resolved = this.#resolve(name);
-      leftMs = options.timeout === undefined
+      const resolved = this.#resolve(name);
+      const timeoutMs = options.timeout === undefined
         ? defaultTimeoutMs
         : parseDuration(options.timeout, "timeout");
-      const roomy = this.#roomyLink(node, options.signal);
-      if (roomy === undefined) {
-        const startMs = this.#host.now();
-        link = await this.#findLinkWithin(node, leftMs, options);
-        leftMs -= this.#host.now() - startMs;
-      } else link = roomy;
+      const link = this.#roomyLink(node, options.signal);
+      return link === undefined
+        ? this.#askLater(node, resolved, name, bytes, timeoutMs, options)
+        : this.#ask(link, resolved, name, bytes, timeoutMs, options);
     } catch (error) {
       this.#failed++;
-      throw error;
+      return Promise.reject(error);
     }
-    return await this.#ask(link, resolved, name, bytes, leftMs, options);
   }
 
   async broadcast(
@@ -197,37 +184,39 @@ export class NodeMessenger implements Messenger, Disposable {
   }
 
   handle(name: string, handler: NamedHandler): Disposable {
-    const { type, route } = this.#resolve(name);
-    const canonical = messageTypeName(type, route);
-    if (this.#handlers.has(canonical)) {
-      throw new MycnetError("duplicate_handler", `"${name}" has a handler already`);
-    }
-    this.#register(type);
-    this.#handlers.set(canonical, handler);
-    let registered = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (!registered) return;
-        registered = false;
-        this.#handlers.delete(canonical);
-        this.#unregister(type);
-      },
-    };
+    return this.#incoming.handle(this.#resolve(name), handler);
   }
 
   /** Requests that were made and failed, and messages that could not be sent or handled. */
   metrics(): Readonly<Record<string, number>> {
-    return { failed_sends: this.#failed, messages_dropped: this.#dropped };
+    return { failed_sends: this.#failed, messages_dropped: this.#incoming.dropped };
   }
 
   /** Fails what waits, aborts what is being handled, handles no more. */
   [Symbol.dispose](): void {
     this.#stop.abort(new MycnetError("closed", "the node is stopping"));
-    for (const serving of this.#serving) serving.stop();
-    for (const { registration } of this.#types.values()) registration[Symbol.dispose]();
-    this.#types.clear();
-    this.#handlers.clear();
+    this.#incoming[Symbol.dispose]();
     this.#deadlines[Symbol.dispose]();
+  }
+
+  async #askLater(
+    node: string,
+    resolved: ResolvedType,
+    name: string,
+    bytes: Uint8Array,
+    timeoutMs: number,
+    options: RequestOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const startMs = this.#host.now();
+    let link: PeerLink;
+    try {
+      link = await this.#findLinkWithin(node, timeoutMs, options);
+    } catch (error) {
+      this.#failed++;
+      throw error;
+    }
+    const leftMs = timeoutMs - (this.#host.now() - startMs);
+    return await this.#ask(link, resolved, name, bytes, leftMs, options);
   }
 
   #ask(
@@ -311,62 +300,6 @@ export class NodeMessenger implements Messenger, Disposable {
     }
     if (this.#names.size < maxNames) this.#names.set(name, resolved);
     return resolved;
-  }
-
-  #register(type: number): void {
-    const known = this.#types.get(type);
-    if (known !== undefined) {
-      known.names++;
-      return;
-    }
-    this.#types.set(type, {
-      registration: this.#peers.handle(type, this.#incoming(type)),
-      names: 1,
-    });
-  }
-
-  #unregister(type: number): void {
-    const known = this.#types.get(type);
-    if (known === undefined || --known.names > 0) return;
-    this.#types.delete(type);
-    known.registration[Symbol.dispose]();
-  }
-
-  #incoming(type: number): MessageHandler {
-    const setup = { log: this.#host.log, deadlines: this.#deadlines, done: this.#done };
-    return {
-      message: (link, fields, body) => {
-        const name = messageTypeName(type, fields.route);
-        const handler = this.#handlers.get(name);
-        if (handler === undefined || this.#messagesHandled >= maxHandled) {
-          this.#dropped++;
-          return;
-        }
-        this.#messagesHandled++;
-        const done = (serving: Serving) => {
-          this.#messagesHandled--;
-          this.#done(serving);
-        };
-        const serving = new Serving({ ...setup, done }, link, name, fields, undefined);
-        this.#serving.add(serving);
-        serving.run(handler, copyOf(body));
-      },
-      request: (exchange, fields, body, upload) => {
-        const name = messageTypeName(type, fields.route);
-        const handler = this.#handlers.get(name);
-        if (handler === undefined || upload) {
-          exchange.reset(
-            "unhandled",
-            upload ? `"${name}" takes no items` : `nothing handles "${name}" here`,
-          );
-          return undefined;
-        }
-        const serving = new Serving(setup, exchange.link, name, fields, exchange);
-        this.#serving.add(serving);
-        serving.run(handler, copyOf(body));
-        return serving.over ? undefined : serving;
-      },
-    };
   }
 }
 

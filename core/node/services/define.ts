@@ -77,7 +77,7 @@ export interface ServiceDefinition<
 }
 
 /** A function with one input, which may be left out where the schema takes undefined. */
-type InputFunction<In, Result> = undefined extends In
+export type InputFunction<In, Result> = undefined extends In
   ? (input?: In, options?: CallOptions) => Result
   : (input: In, options?: CallOptions) => Result;
 

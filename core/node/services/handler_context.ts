@@ -2,18 +2,18 @@
 import type { Priority } from "@mycnet/protocols/frame";
 import type { Principal } from "@mycnet/protocols/identity";
 import type { CallContext } from "./context.ts";
-import type { ServedCall } from "./served_call.ts";
+import type { ServedContext } from "./serving.ts";
 import type { ParsedUpload } from "./upload.ts";
 
 /** The part of a call that is its handler's to see. */
-export function contextOf(call: ServedCall): CallContext {
+export function contextOf(call: ServedContext): CallContext {
   return call.method.uploads ? new UploadingContext(call) : new Context(call);
 }
 
 class Context implements CallContext {
-  readonly #call: ServedCall;
+  readonly #call: ServedContext;
 
-  constructor(call: ServedCall) {
+  constructor(call: ServedContext) {
     this.#call = call;
   }
 
@@ -49,7 +49,7 @@ class Context implements CallContext {
 class UploadingContext extends Context {
   readonly upload: ParsedUpload;
 
-  constructor(call: ServedCall) {
+  constructor(call: ServedContext) {
     super(call);
     this.upload = call.upload;
   }

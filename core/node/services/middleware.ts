@@ -17,9 +17,13 @@ import type { Priority } from "@mycnet/protocols/frame";
 export interface MiddlewareCall {
   /** Which side this is. */
   readonly side: "client" | "server";
+  /** The name of the service. */
   readonly service: string;
+  /** The name of the method. */
   readonly method: string;
+  /** Whether items go out, come back, or neither. */
   readonly kind: MethodDescription["kind"];
+  /** How urgent the caller says it is. */
   readonly priority: Priority;
   /** The client's side: what will be sent, to be changed at will before `next`. The server's: what came. */
   readonly metadata: Record<string, string>;

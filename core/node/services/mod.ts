@@ -13,6 +13,7 @@ export {
   type HandlerContext,
   type HandlerResult,
   type Handlers,
+  type InputFunction,
   type MethodBase,
   type MethodDefinition,
   type MethodResult,

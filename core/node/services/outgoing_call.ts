@@ -37,7 +37,8 @@ import { CallError } from "./errors.ts";
 import type { CallExchange } from "./loopback.ts";
 import { RetryBudget } from "./retry_budget.ts";
 import type { ServingNode } from "./routing.ts";
-import { callErrorOf, decodeFailure, encodeBody } from "./wire.ts";
+import { UploadSender } from "./upload_sender.ts";
+import { callErrorOf, decodeFailure } from "./wire.ts";
 
 const callType = messageTypes["service.call"];
 const pauseInitialMs = 50;
@@ -67,7 +68,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   #pause: Deadline | undefined;
   #look: (() => void) | undefined;
   #onAbort: (() => void) | undefined;
-  #room: (() => void) | undefined;
+  #upload: UploadSender | undefined;
 
   constructor(parts: CallParts, plan: CallPlan) {
     this.parts = parts;
@@ -133,9 +134,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   end(): void {}
 
   writable(): void {
-    const room = this.#room;
-    this.#room = undefined;
-    room?.();
+    this.#upload?.writable();
   }
 
   response(fields: MessageFields, body: Uint8Array): void {
@@ -226,7 +225,11 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
       return;
     }
     node.inFlight++;
-    if (target.uploads) this.#upload(plan.items!);
+    if (!target.uploads) return;
+    this.#replayable = false;
+    this.#upload = new UploadSender(this.exchange, plan.items!, (code, error) => {
+      this.fail(code, `the upload failed: ${(error as Error)?.message ?? error}`, error);
+    });
   }
 
   /** The link has as much queued as it should: whoever calls faster than it carries waits here. */
@@ -304,25 +307,6 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     if (!this.#parked) return;
     this.#parked = false;
     this.parts.parking.leave(this);
-  }
-
-  /** Sends the caller's items as there is room. From its first item on, the call cannot be replayed. */
-  async #upload(items: AsyncIterable<unknown> | Iterable<unknown>): Promise<void> {
-    this.#replayable = false;
-    const exchange = this.exchange!;
-    try {
-      for await (const item of items) {
-        if (this.over) return;
-        if (!exchange.item(encodeBody(item, "item")) && !this.over) {
-          await new Promise<void>((resolve) => this.#room = resolve);
-        }
-        if (this.over) return;
-      }
-      exchange.end();
-    } catch (error) {
-      const code = codeOf(error) === "too_large" ? "too_large" : "cancelled";
-      this.fail(code, `the upload failed: ${(error as Error)?.message ?? error}`, error);
-    }
   }
 
   #leftMs(): number {
@@ -403,7 +387,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
       this.plan.signal!.removeEventListener("abort", this.#onAbort);
     }
     this.plan.ambient?.release(this);
-    this.writable();
+    this.#upload?.stop();
   }
 
   #leaveExchange(): void {

@@ -1,11 +1,12 @@
 /** What a served call is made of, apart from the call itself. */
 import type { IncomingExchange, PeerLink } from "../../contracts/peers.ts";
 import type { Host } from "../../kernel/host.ts";
-import type { MessageFields } from "@mycnet/protocols/frame";
+import type { MessageFields, Priority } from "@mycnet/protocols/frame";
 import type { Principal } from "@mycnet/protocols/identity";
 import type { Deadlines } from "../deadlines.ts";
 import type { MethodDefinition, ServiceDefinition } from "./define.ts";
 import type { MiddlewareCall, MiddlewareChain } from "./middleware.ts";
+import type { ParsedUpload } from "./upload.ts";
 
 /** An exchange as the server needs it; a local call has no link. */
 export type ServerExchange =
@@ -39,4 +40,17 @@ export interface Arrival {
   readonly fields: MessageFields;
   readonly metadata: Readonly<Record<string, string>>;
   readonly depth: number;
+}
+
+/** What a handler may learn of its call. */
+export interface ServedContext {
+  readonly method: ServedMethod;
+  readonly caller: Principal;
+  readonly signal: AbortSignal;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly priority: Priority;
+  /** Only of a method with `upload`. */
+  readonly upload: ParsedUpload;
+  /** Milliseconds left. */
+  deadline(): number;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { FakeNetwork, type FakeNode, windowBytes } from "./fakes_test.ts";
+import { windowBytes } from "./fake_links_test.ts";
+import { FakeNetwork, type FakeNode } from "./fakes_test.ts";
 import { type CallContext, CallError, defineService, type UploadContext } from "./mod.ts";
 
 const feed = defineService("feed", {

@@ -1,0 +1,5 @@
+/**
+ * The phi accrual failure detector.
+ * @module
+ */
+export { PhiAccrualDetector, type PhiOptions } from "./phi.ts";

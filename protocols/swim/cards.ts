@@ -1,0 +1,244 @@
+/**
+ * Names and descriptions of members, held once however many views refer to them.
+ *
+ * A card is what a member says of itself at one incarnation: address, metadata,
+ * versions. A view (table.ts) refers to cards by number, so that ten thousand
+ * machines in one process hold ten thousand cards and not a hundred million
+ * objects. Names are found by their bytes as they stand in a packet, without
+ * making a string of them. Everything is counted by reference, and the numbers
+ * of what nobody holds any more are used again, so a store is bounded by the
+ * views on it.
+ */
+import { formatAddress } from "./address.ts";
+import type { Versions } from "./types.ts";
+import { decodeUtf8, encodeUtf8 } from "../utf8.ts";
+
+/** What a member says of itself at one incarnation. Immutable. */
+export interface Card {
+  /** The store's number for it. */
+  readonly id: number;
+  /** The store's number for its name. */
+  readonly nameId: number;
+  readonly name: string;
+  /** `host:port`. */
+  readonly address: string;
+  readonly ip: Uint8Array;
+  readonly port: number;
+  readonly meta: Uint8Array;
+  readonly versions: Versions;
+  readonly incarnation: number;
+}
+
+interface Stored extends Card {
+  refs: number;
+  next: Stored | undefined;
+}
+
+interface Name {
+  readonly id: number;
+  readonly text: string;
+  readonly bytes: Uint8Array;
+  readonly hash: number;
+  refs: number;
+  /** The next name in the same bucket. */
+  chain: Name | undefined;
+  /** The newest of its cards. */
+  cards: Stored | undefined;
+}
+
+/** Holds names and cards for one or many views. */
+export class CardStore {
+  readonly #names: (Name | undefined)[] = [];
+  readonly #freeNames: number[] = [];
+  readonly #cards: (Stored | undefined)[] = [];
+  readonly #freeCards: number[] = [];
+  #buckets: (Name | undefined)[] = new Array<Name | undefined>(64).fill(undefined);
+  #nameCount = 0;
+
+  /** Every number of a name is below this. */
+  get nameLimit(): number {
+    return this.#names.length;
+  }
+
+  /** How many names are held. */
+  get names(): number {
+    return this.#nameCount;
+  }
+
+  /** How many cards are held. */
+  get cards(): number {
+    return this.#cards.length - this.#freeCards.length;
+  }
+
+  /** The number of a name that stands in `bytes`, or -1. */
+  find(bytes: Uint8Array, start: number, end: number): number {
+    return this.#lookUp(bytes, start, end, hash(bytes, start, end))?.id ?? -1;
+  }
+
+  /** The number of a name, or -1. */
+  findName(name: string): number {
+    const bytes = encodeUtf8(name);
+    return this.find(bytes, 0, bytes.length);
+  }
+
+  /** The text of a name. */
+  nameText(nameId: number): string {
+    return this.#names[nameId]!.text;
+  }
+
+  /** The UTF-8 of a name. Not to be written to. */
+  nameBytes(nameId: number): Uint8Array {
+    return this.#names[nameId]!.bytes;
+  }
+
+  /** A card by its number. */
+  card(cardId: number): Card {
+    return this.#cards[cardId]!;
+  }
+
+  /**
+   * The card with these contents, made or found, referred to once more. The name
+   * is referred to by its cards.
+   * @throws {TypeError} if the name is not UTF-8.
+   */
+  hold(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    ip: Uint8Array,
+    port: number,
+    meta: Uint8Array,
+    versions: Versions,
+    incarnation: number,
+  ): Card {
+    const name = this.#name(bytes, start, end);
+    for (let card = name.cards; card !== undefined; card = card.next) {
+      if (
+        card.incarnation === incarnation && card.port === port && sameBytes(card.ip, ip) &&
+        sameBytes(card.meta, meta) && sameVersions(card.versions, versions)
+      ) {
+        card.refs++;
+        return card;
+      }
+    }
+    const id = this.#freeCards.pop() ?? this.#cards.length;
+    const ownIp = ip.slice();
+    const card: Stored = {
+      id,
+      nameId: name.id,
+      name: name.text,
+      address: formatAddress(ownIp, port),
+      ip: ownIp,
+      port,
+      meta: meta.slice(),
+      versions,
+      incarnation,
+      refs: 1,
+      next: name.cards,
+    };
+    name.refs++;
+    name.cards = card;
+    this.#cards[id] = card;
+    return card;
+  }
+
+  /** One more reference to a card. */
+  retain(cardId: number): void {
+    this.#cards[cardId]!.refs++;
+  }
+
+  /** One reference fewer; the last one frees card and name. */
+  release(cardId: number): void {
+    const card = this.#cards[cardId]!;
+    if (--card.refs > 0) return;
+    this.#cards[cardId] = undefined;
+    this.#freeCards.push(cardId);
+    const name = this.#names[card.nameId]!;
+    if (name.cards === card) name.cards = card.next;
+    else {
+      let before = name.cards!;
+      while (before.next !== card) before = before.next!;
+      before.next = card.next;
+    }
+    if (--name.refs === 0) this.#dropName(name);
+  }
+
+  #name(bytes: Uint8Array, start: number, end: number): Name {
+    const key = hash(bytes, start, end);
+    const found = this.#lookUp(bytes, start, end, key);
+    if (found !== undefined) return found;
+    const text = decodeUtf8(bytes, start, end);
+    if (this.#nameCount >= this.#buckets.length) this.#grow();
+    const id = this.#freeNames.pop() ?? this.#names.length;
+    const bucket = key & this.#buckets.length - 1;
+    const name: Name = {
+      id,
+      text,
+      bytes: bytes.slice(start, end),
+      hash: key,
+      refs: 0,
+      chain: this.#buckets[bucket],
+      cards: undefined,
+    };
+    this.#buckets[bucket] = name;
+    this.#names[id] = name;
+    this.#nameCount++;
+    return name;
+  }
+
+  #dropName(name: Name): void {
+    const bucket = name.hash & this.#buckets.length - 1;
+    if (this.#buckets[bucket] === name) this.#buckets[bucket] = name.chain;
+    else {
+      let before = this.#buckets[bucket]!;
+      while (before.chain !== name) before = before.chain!;
+      before.chain = name.chain;
+    }
+    this.#names[name.id] = undefined;
+    this.#freeNames.push(name.id);
+    this.#nameCount--;
+  }
+
+  #lookUp(bytes: Uint8Array, start: number, end: number, key: number): Name | undefined {
+    let name = this.#buckets[key & this.#buckets.length - 1];
+    while (name !== undefined && !(name.hash === key && matches(name.bytes, bytes, start, end))) {
+      name = name.chain;
+    }
+    return name;
+  }
+
+  #grow(): void {
+    this.#buckets = new Array<Name | undefined>(this.#buckets.length * 2).fill(undefined);
+    for (const name of this.#names) {
+      if (name === undefined) continue;
+      const bucket = name.hash & this.#buckets.length - 1;
+      name.chain = this.#buckets[bucket];
+      this.#buckets[bucket] = name;
+    }
+  }
+}
+
+/** FNV-1a, its high bits folded into the low ones that choose the bucket. */
+function hash(bytes: Uint8Array, start: number, end: number): number {
+  let h = 0x811c9dc5;
+  for (let i = start; i < end; i++) h = Math.imul(h ^ bytes[i]!, 0x01000193);
+  return h ^ h >>> 15;
+}
+
+function matches(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (name.length !== end - start) return false;
+  for (let i = 0; i < name.length; i++) if (name[i] !== bytes[start + i]) return false;
+  return true;
+}
+
+/** True if both hold the same bytes. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** True if both are the same versions. */
+export function sameVersions(a: Versions, b: Versions): boolean {
+  return a === b || a.every((version, i) => version === b[i]);
+}

@@ -1,0 +1,9 @@
+/**
+ * SWIM membership with Lifeguard on memberlist's wire, as a pure machine.
+ * @module
+ */
+export * from "./types.ts";
+export { type SwimConfig, swimPresets } from "./config.ts";
+export { type Card, CardStore } from "./cards.ts";
+export { formatAddress, parseIp } from "./address.ts";
+export { type GossipCipher, GossipKeyring, maxKeys } from "./wire/keyring.ts";
