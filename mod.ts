@@ -27,6 +27,8 @@
 import { createNodeWith, type NodeOptions } from "./core/node/create_node.ts";
 import type { Node } from "./core/node/node.ts";
 import { builtIns } from "./plugins/mod.ts";
+// What plugins of the user's own import: loaded beforehand, it takes them no permission to read it.
+import "./plugin.ts";
 
 export * from "./core/node/public.ts";
 

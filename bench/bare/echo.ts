@@ -10,7 +10,7 @@
  * names and no fields: what those cost is what the figures beside this one show.
  * A *coded* call has MessagePack besides, encoded and decoded on both sides.
  */
-import { decode, encode } from "@mycnet/protocols/codec";
+import { decode, encodeShared } from "@mycnet/protocols/codec";
 import type { BareSocket } from "./sockets.ts";
 
 const magic = 0x4d59434e;
@@ -108,7 +108,7 @@ export function serveEcho(socket: BareSocket): void {
   socket.open(frames((type, number, bytes, start, end) => {
     if (type === rawFrame) output.frame(type, number, bytes, start, end);
     else {
-      const body = encode(decode(bytes.slice(start, end)));
+      const body = encodeShared(decode(bytes.subarray(start, end)));
       output.frame(type, number, body, 0, body.length);
     }
   }));
@@ -124,7 +124,7 @@ export class EchoCaller {
   constructor(socket: BareSocket) {
     this.#output = new Output(socket);
     socket.open(frames((type, number, bytes, start, end) => {
-      if (type === codedFrame) decode(bytes.slice(start, end));
+      if (type === codedFrame) decode(bytes.subarray(start, end));
       const done = this.#done[number];
       if (done === undefined) throw new Error("an answer to no call");
       this.#done[number] = undefined;
@@ -140,7 +140,7 @@ export class EchoCaller {
 
   /** The same with a value for a body. */
   callCoded(value: unknown, done: () => void): void {
-    this.#send(codedFrame, encode(value), done);
+    this.#send(codedFrame, encodeShared(value), done);
   }
 
   #send(type: number, body: Uint8Array, done: () => void): void {

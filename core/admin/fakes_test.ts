@@ -1,13 +1,8 @@
 /** What the tests of admin and of what hangs on it share: a node without a network. */
 import { type AdminRoutes, adminRoutes } from "../contracts/admin.ts";
 import { type NodeHealth } from "../contracts/health.ts";
-import { type NodeControl, nodeControl } from "../contracts/node.ts";
-import {
-  type PeerInfo,
-  type PeerLink,
-  type Peers,
-  peers as peersToken,
-} from "../contracts/peers.ts";
+import { type JoinOutcome, type NodeControl, nodeControl } from "../contracts/node.ts";
+import { type PeerInfo, type Peers, peers as peersToken } from "../contracts/peers.ts";
 import { type Services, services as servicesToken } from "../contracts/services.ts";
 import { type Settings, settings as settingsToken } from "../contracts/settings.ts";
 import { type Admin, admin } from "../contracts/admin.ts";
@@ -18,11 +13,9 @@ import {
   type Entry,
   Kernel,
   type LogFields,
-  MycnetError,
   type Plugin,
   providePlugin,
 } from "../kernel/mod.ts";
-import type { NodeDescription } from "@mycnet/protocols/identity";
 import { z } from "zod";
 import { adminPlugin } from "./plugin.ts";
 
@@ -73,27 +66,15 @@ export function peer(id: string, other: Partial<PeerInfo> = {}): PeerInfo {
   };
 }
 
-/** Peers that remember what they were told. */
+/** Peers that were told to a test. */
 export class FakePeers {
   readonly known: PeerInfo[] = [];
-  readonly hints: string[] = [];
-  readonly reachable = new Map<string, string>();
 
   asPeers(): Peers {
     const fake: Partial<Peers> = {
       list: () => this.known,
       get: (id) => this.known.find((it) => it.id === id),
       links: () => [],
-      connect: (target) => {
-        const id = this.reachable.get(target);
-        return id === undefined
-          ? Promise.reject(new MycnetError("unreachable", `nothing answers at ${target}`))
-          : Promise.resolve({ peer: peer(id) as NodeDescription } as PeerLink);
-      },
-      learn: ({ addresses: [address] }) => {
-        this.hints.push(address);
-        return { [Symbol.dispose]: () => void this.hints.splice(this.hints.indexOf(address), 1) };
-      },
     };
     return fake as Peers;
   }
@@ -104,6 +85,8 @@ export class FakeNode {
   readonly peers = new FakePeers();
   readonly logged: { level: string; message: string; fields: LogFields }[] = [];
   readonly left: string[] = [];
+  /** Which seeds answer, and who answers there. */
+  readonly reachable = new Map<string, string>();
   ready = true;
   health: NodeHealth = { status: "healthy", reasons: [], reports: {} };
   services: Partial<Services> = { list: () => [] };
@@ -118,6 +101,20 @@ export class FakeNode {
       metrics: { value: () => ({ communication: { messages_sent: 7 } }) },
       plugins: {
         value: () => [{ id: "tls", plugin: "tls", provides: "transport", startMs: 1.5 }],
+      },
+      join: {
+        value: (seeds: readonly string[]) =>
+          Promise.resolve(seeds.map((address): JoinOutcome => {
+            const id = this.reachable.get(address);
+            return id === undefined
+              ? {
+                address,
+                ok: false,
+                code: "unreachable",
+                message: `nothing answers at ${address}`,
+              }
+              : { address, ok: true, node: peer(id) };
+          })),
       },
       leave: {
         value: (reason: string) => {

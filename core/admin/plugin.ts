@@ -39,7 +39,6 @@ import {
   parseHostPort,
   tokenCheck,
 } from "./guard.ts";
-import { Joiner } from "./join.ts";
 import { routes } from "./routes.ts";
 import { serve } from "./server.ts";
 import type { NodeView } from "./views.ts";
@@ -118,7 +117,6 @@ export const adminPlugin: Plugin<Admin> = definePlugin({
     const { host, needs, config } = scope;
     const bind = parseHostPort(config.bindAddress)!; // The schema has checked it.
     const token = await tokenOf(host, config, needs.settings);
-    const joiner = scope.own(new Joiner());
     const view: NodeView = {
       settings: needs.settings,
       control: needs.control,
@@ -129,7 +127,7 @@ export const adminPlugin: Plugin<Admin> = definePlugin({
     };
     const app = new AdminApp({
       control: needs.control,
-      routes: routes(view, { joiner, log: host.log }),
+      routes: routes(view, host.log),
       checkHost: hostCheck(config.listen ? bind.hostname : "localhost", config.allowedHosts),
       checkToken: tokenCheck(token),
       log: host.log,

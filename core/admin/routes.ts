@@ -1,6 +1,6 @@
 /**
  * The node's own routes, as one table: GET reads a view, POST acts.
- * FEATURES 84 names them; paths under /api/v1/network are its.
+ * Paths under /api/v1/network tell of the network and act on it.
  */
 import type { Context } from "hono";
 import { z } from "zod";
@@ -8,8 +8,8 @@ import type { Peers } from "../contracts/peers.ts";
 import type { Services } from "../contracts/services.ts";
 import { MycnetError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/host.ts";
+import { parseAddress } from "../node/peers/address.ts";
 import { readChecked } from "./body.ts";
-import { joinBody, type Joiner } from "./join.ts";
 import { json, problem, problemResponse } from "./problem.ts";
 import { networkHealth, nodeHealth, type NodeView, peerNamed, stats, topology } from "./views.ts";
 
@@ -21,12 +21,17 @@ export interface Route {
   answer(context: Context): Response | Promise<Response>;
 }
 
-/** What the acting routes need besides the view. */
-export interface Actions {
-  readonly joiner: Joiner;
-  readonly log: Logger;
-}
-
+const joinBody: z.ZodType<{ readonly seed_nodes: readonly string[] }> = z.strictObject({
+  seed_nodes: z.array(
+    z.string().max(300).check(({ value, issues }) => {
+      try {
+        parseAddress(value);
+      } catch (error) {
+        issues.push({ code: "custom", input: value, message: (error as Error).message });
+      }
+    }),
+  ).min(1, "name at least one seed").max(64, "at most 64 seeds at once"),
+});
 const leaveBody: z.ZodType<{ readonly reason: string }> = z.strictObject({
   reason: z.string().max(200).default("asked to leave by admin"),
 });
@@ -52,10 +57,11 @@ function theServices(view: NodeView): Services {
   return services;
 }
 
-async function join(view: NodeView, { joiner }: Actions, request: Request): Promise<Response> {
+async function join(view: NodeView, request: Request): Promise<Response> {
   const { seed_nodes } = await readChecked(request, joinBody);
   const peers = thePeers(view);
-  const outcomes = await joiner.join(peers, seed_nodes, view.settings.connectionTimeoutMs);
+  const outcomes = (await view.control.join(seed_nodes))
+    .map((it) => it.ok ? { ...it, node: it.node.id } : it);
   const success = outcomes.some((it) => it.ok);
   const result = { success, seeds: outcomes, clusterSize: peers.links().length + 1 };
   if (success) return json(result);
@@ -66,7 +72,7 @@ async function join(view: NodeView, { joiner }: Actions, request: Request): Prom
   });
 }
 
-async function leave(view: NodeView, { log }: Actions, request: Request): Promise<Response> {
+async function leave(view: NodeView, log: Logger, request: Request): Promise<Response> {
   const { reason } = await readChecked(request, leaveBody);
   // Not awaited: leaving stops this endpoint, which waits for this very answer.
   view.control.leave(reason).catch((error) => log.error("Leaving failed", { error: `${error}` }));
@@ -74,7 +80,7 @@ async function leave(view: NodeView, { log }: Actions, request: Request): Promis
 }
 
 /** The table. */
-export function routes(view: NodeView, actions: Actions): readonly Route[] {
+export function routes(view: NodeView, log: Logger): readonly Route[] {
   const network = "/api/v1/network";
   return [
     {
@@ -107,12 +113,12 @@ export function routes(view: NodeView, actions: Actions): readonly Route[] {
     {
       method: "POST",
       path: `${network}/join`,
-      answer: (context) => join(view, actions, context.req.raw),
+      answer: (context) => join(view, context.req.raw),
     },
     {
       method: "POST",
       path: `${network}/leave`,
-      answer: (context) => leave(view, actions, context.req.raw),
+      answer: (context) => leave(view, log, context.req.raw),
     },
     {
       method: "GET",

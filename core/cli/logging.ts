@@ -10,7 +10,7 @@ import {
   getLogger,
   type LogRecord,
 } from "@logtape/logtape";
-import type { LogLevel } from "../kernel/host.ts";
+import type { LogFields, LogLevel } from "../kernel/host.ts";
 import type { LogSink } from "../kernel/logger.ts";
 import type { CliWriter } from "./io.ts";
 import { printable } from "./output.ts";
@@ -48,12 +48,23 @@ export function textLine({ timestamp, level, message, properties }: LogRecord): 
   const parts = Object.entries(fields).map(([name, value]) => `${name}=${fieldText(value)}`);
   const head = [
     new Date(timestamp).toISOString(),
-    level.slice(0, 5).padEnd(5),
+    (level === "warning" ? "warn" : level).padEnd(5),
     message.map(String).join(""),
     ...parts,
   ].map(printable).join(" ");
   if (level !== "error" || typeof stack !== "string") return `${head}\n`;
   return `${head}\n${stack.split("\n").map((it) => `    ${printable(it)}`).join("\n")}\n`;
+}
+
+/** What a line of JSON holds besides the fields. */
+const ownNames = new Set(["@timestamp", "level", "message", "logger"]);
+
+/** Fields beside the line's own; one that is called like one of those gets `_` at its end. */
+function properties(fields: LogFields): Record<string, unknown> {
+  const entries = Object.entries(fields);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [ownNames.has(name) ? `${name}_` : name, value]),
+  );
 }
 
 /** Configures LogTape and gives the sink for a host's log. */
@@ -82,7 +93,7 @@ export async function openLog(
         message: [message],
         rawMessage: message,
         timestamp: wallTime(),
-        properties: { ...fields },
+        properties: properties(fields),
       });
     },
     [Symbol.asyncDispose]: () => dispose(),

@@ -5,17 +5,14 @@
 import type { BuiltIns } from "../kernel/declaration.ts";
 import { createHost } from "../kernel/real_host.ts";
 import { composeSchema } from "../kernel/json_schema.ts";
-import { declaredPermissions } from "../kernel/permissions.ts";
 import type { Plugin } from "../kernel/plugin.ts";
-import { controlPlugin } from "../node/control.ts";
-import { createNodeWith, resolveEntries } from "../node/create_node.ts";
-import { checkShape, coreBuiltIns } from "../node/config/declaration.ts";
-import { findConfig } from "../node/config/file.ts";
+import { createNodeWith } from "../node/create_node.ts";
+import { coreBuiltIns } from "../node/config/declaration.ts";
 import { settingsPlugin } from "../node/settings.ts";
 import { runtimeVersion } from "../node/version.ts";
 import { demoCommand } from "./demo/command.ts";
 import { type CliProgram, denoIo, runCli } from "./mod.ts";
-import { dirname } from "node:path";
+import { permissionsOf } from "./permission_set.ts";
 
 /** The JSON Schema of the whole `mycnet` key. */
 async function schemaOf(builtIns: BuiltIns): Promise<Readonly<Record<string, unknown>>> {
@@ -62,21 +59,7 @@ export function cliRuntime(builtIns: BuiltIns, entry: string): CliProgram {
       return started;
     },
     schema: () => schemaOf(builtIns),
-    permissions: async (path) => {
-      const file = await findConfig(path);
-      const config = file === undefined ? {} : checkShape(file.value, `${file.path}: mycnet`);
-      const baseDir = file === undefined ? Deno.cwd() : dirname(file.path);
-      const entries = await resolveEntries(builtIns, config, baseDir);
-      // Stands in for the node's control, which others need and which touches nothing.
-      const control = controlPlugin({
-        runtimeVersion,
-        startedAt: 0,
-        isReady: () => false,
-        plugins: () => [],
-        leave: () => Promise.resolve(),
-      });
-      return { ...declaredPermissions([...entries, { id: "node", plugin: control }]) };
-    },
+    permissions: async (path) => ({ ...await permissionsOf(builtIns, path) }),
     commands: [
       demoCommand({
         createNode: (options) => createNodeWith(builtIns, options),

@@ -1,6 +1,19 @@
 /** What every plugin may know of the node that it runs in. */
 import { type Capability, capability } from "../kernel/plugin.ts";
 import type { NodeHealth } from "./health.ts";
+import type { NodeDescription } from "@mycnet/protocols/identity";
+
+/** What came of one seed that was to be joined. */
+export type JoinOutcome =
+  | { readonly address: string; readonly ok: true; readonly node: NodeDescription }
+  | {
+    readonly address: string;
+    readonly ok: false;
+    /** The error's code, e.g. `"unreachable"` or `"refused"`. */
+    readonly code: string;
+    /** The error's message, which says why. */
+    readonly message: string;
+  };
 
 /** The node itself: facts, sums over what plugins contribute, and leaving. */
 export interface NodeControl {
@@ -21,6 +34,11 @@ export interface NodeControl {
     readonly provides: string;
     readonly startMs: number;
   }[];
+  /**
+   * Dials seeds and keeps a link to those that answer; what `join` over admin does.
+   * Rejects with `invalid_argument` or `address_invalid`, naming the seed, before anything is dialled.
+   */
+  join(seeds: readonly string[]): Promise<readonly JoinOutcome[]>;
   /** Drains and stops the whole node; what `leave` over admin does. */
   leave(reason: string): Promise<void>;
 }

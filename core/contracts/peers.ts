@@ -5,7 +5,7 @@
  * *peer* (a node id and its generation) owns a set of links. Above this,
  * the messenger and the services neither know transports nor bytes on a wire.
  */
-import { type Capability, capability } from "../kernel/plugin.ts";
+import { type Capability, capability, type Slot, slot } from "../kernel/plugin.ts";
 import { type Topic, topic } from "../kernel/host.ts";
 import type { HealthStatus } from "./health.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
@@ -15,6 +15,15 @@ import type { MessageFields } from "@mycnet/protocols/frame";
 
 /** A member's state (FEATURES 5). Without a membership plugin: alive while linked or configured, dead after losing the last link. */
 export type NodeState = "alive" | "suspect" | "dead" | "left" | "joining";
+
+/** Who knows better than links do whether a node is a member. */
+export interface MemberStates {
+  /** What it says of a node; undefined for one that it does not know. */
+  stateOf(id: string): NodeState | undefined;
+}
+
+/** Where a membership plugin contributes the states that it decides. */
+export const memberStates: Slot<MemberStates> = slot("peers.member_states");
 
 /** One link as shown to people and programs. */
 export interface LinkInfo {
@@ -164,6 +173,10 @@ export interface PeerHint {
   readonly addresses: readonly string[];
   /** Its id, where known. Without one, the handshake tells. */
   readonly id?: string;
+  /** What the source says of the node, shown until a handshake tells. */
+  readonly about?: Partial<
+    Pick<NodeDescription, "type" | "datacenter" | "rack" | "capacity" | "version">
+  >;
   /** Who says so, e.g. `"static"`; a hint stays until its source withdraws it. */
   readonly source: string;
   /** Keep a link to it at all times (a static seed). Otherwise links are dialled on demand. */

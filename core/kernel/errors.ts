@@ -16,7 +16,7 @@ export const errorCodes = {
   plugin_missing: "Declare a plugin that provides the named capability.",
   plugin_ambiguous: "Switch off all but one of the named plugins.",
   plugin_cycle: "Break the cycle: make one of the needs live.",
-  plugin_setup_failed: "See the cause; the previous declaration has been restored.",
+  plugin_setup_failed: "See the cause; what ran before runs on.",
   plugin_setup_timeout:
     "The plugin's setup hangs; look at what it waits for, or raise setupTimeout.",
   plugin_stop_failed: "See the causes; everything else was stopped.",
@@ -33,6 +33,8 @@ export const errorCodes = {
   identity_missing:
     "Run `mycnet init` here, or set identity.insecure to true on a trusted machine.",
   identity_invalid: "Issue the certificate anew with `mycnet init`.",
+  gossip_key_missing:
+    "Run `mycnet init` here, set encryptKey, or set insecure to true on a trusted network.",
   already_exists: "Choose another name or folder; nothing that exists is overwritten unasked.",
   // Messages and services
   aborted: "The caller's signal aborted.",
@@ -73,6 +75,12 @@ export const errorCodes = {
 /** A stable error code. */
 export type ErrorCode = keyof typeof errorCodes;
 
+/** What an error may carry besides its message. */
+export interface MycnetErrorOptions extends ErrorOptions {
+  /** What helps here, where that is known better than by the code alone. */
+  readonly remedy?: string;
+}
+
 /** An error with a stable code and a remedy. */
 export class MycnetError extends Error {
   /** What kind of failure it is. */
@@ -80,12 +88,12 @@ export class MycnetError extends Error {
   /** What helps. */
   readonly remedy: string;
 
-  /** Makes one; the remedy comes from {@linkcode errorCodes}. */
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  /** Makes one; the remedy comes from {@linkcode errorCodes} unless a better one is given. */
+  constructor(code: ErrorCode, message: string, options?: MycnetErrorOptions) {
     super(message, options);
     this.name = "MycnetError";
     this.code = code;
-    this.remedy = errorCodes[code];
+    this.remedy = options?.remedy ?? errorCodes[code];
   }
 }
 

@@ -170,13 +170,13 @@ function logAbandoned(id: string, setup: Promise<unknown>, host: Host): void {
   );
 }
 
-/** Says which plugin failed and why, with the cause's own remedy where it has one. */
+/** Says which plugin failed and why; what helps is what the cause says helps. */
 function setupError(id: string, cause: unknown): MycnetError {
   const why = cause instanceof Error ? cause.message : String(cause);
   const { remedy } = (cause ?? {}) as { remedy?: unknown };
-  const help = typeof remedy === "string" ? ` (${remedy})` : "";
-  return new MycnetError("plugin_setup_failed", `"${id}" failed to start: ${why}${help}`, {
+  return new MycnetError("plugin_setup_failed", `"${id}" failed to start: ${why}`, {
     cause,
+    ...(typeof remedy === "string" ? { remedy } : {}),
   });
 }
 

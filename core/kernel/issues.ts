@@ -111,7 +111,11 @@ function knownKeys(root: JsonSchema, path: Path): string[] {
   for (const key of path) {
     nodes = nodes.flatMap((node) => expand(child(node, key), root));
   }
-  return [...new Set(nodes.flatMap((node) => Object.keys(asObject(node.properties))))];
+  const names = nodes.flatMap((node) => [
+    ...Object.keys(asObject(node.properties)),
+    ...asArray(asObject(node.propertyNames).enum).map(String),
+  ]);
+  return [...new Set(names)];
 }
 
 function child(node: JsonSchema, key: string | number): unknown {

@@ -171,9 +171,12 @@ export class Kernel implements AsyncDisposable {
 
   /** Goes back to the previous declaration, as far as that goes, and gives the error to throw. */
   async #restore(error: unknown): Promise<unknown> {
-    this.#host.log.warn("A declaration failed; going back to the previous one", {
-      ...errorFields(error),
-    });
+    // Whoever boots learns it from the rejection; only what ran before needs to be told of.
+    if (this.#declared.length > 0) {
+      this.#host.log.warn("A declaration failed; going back to the previous one", {
+        ...errorFields(error),
+      });
+    }
     const failures: MycnetError[] = [];
     await this.#transition(this.#declared, new Transition(this.#host), (failure) => {
       failures.push(failure as MycnetError);

@@ -182,10 +182,8 @@ Deno.test("a setup that throws undoes what it owned and restores the previous de
     { id: "c", plugin: broken },
   ]).catch((error) => error);
   assert.equal(failed.code, "plugin_setup_failed");
-  assert.equal(
-    failed.message,
-    `"c" failed to start: 127.0.0.1:7000 is in use (Choose another port.)`,
-  );
+  assert.equal(failed.message, `"c" failed to start: 127.0.0.1:7000 is in use`);
+  assert.equal(failed.remedy, "Choose another port.");
   assert.equal(failed.cause, busy);
   assert.deepEqual(trace, ["-b", "-a", "+a", "+c", "-c", "-a", "+a", "+b"]);
   assert.deepEqual(kernel.running().map(({ id }) => id), ["a", "b"]);

@@ -39,6 +39,7 @@ import {
 import { type ConfigFile, findConfig } from "./config/file.ts";
 import { watchConfig } from "./config/watch.ts";
 import { type ControlFacts, controlPlugin } from "./control.ts";
+import { Joiner } from "./join.ts";
 import { Node } from "./node.ts";
 import { Program } from "./program.ts";
 import { settingsPlugin } from "./settings.ts";
@@ -75,11 +76,15 @@ const optionKeys = [
   "onReload",
 ];
 
-/** What a declaration resolves to, for whoever wants to know without running it. */
+/**
+ * What a declaration resolves to, for whoever wants to know without running it.
+ * @param load loads plugins of the user's own.
+ */
 export async function resolveEntries(
   builtIns: BuiltIns,
   config: MycnetConfig,
   baseDir: string,
+  load: (specifier: string) => Promise<unknown> = importModule,
 ): Promise<Entry[]> {
   const fixed: Declaration = Object.fromEntries(alwaysPresent.map((id) => [id, {}]));
   for (const id of alwaysPresent) {
@@ -91,7 +96,7 @@ export async function resolveEntries(
   const declared = await resolveDeclaration(declaration, {
     builtIns: { ...coreBuiltIns, ...builtIns },
     base: baseDir,
-    load: importModule,
+    load,
   });
   const { node = {}, profiles = {} } = config;
   return [
@@ -103,6 +108,46 @@ export async function resolveEntries(
     },
     ...declared,
   ];
+}
+
+/** Declarations that may wait for the one being applied. */
+const mostWaiting = 16;
+
+/** Work done one piece after the other. */
+class Turns {
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  /** Runs `work` when all that came before is done. Rejects with `overloaded` beyond the bound. */
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#waiting >= mostWaiting) {
+      throw new MycnetError("overloaded", `${mostWaiting} declarations wait to be applied already`);
+    }
+    this.#waiting++;
+    const turn = this.#last.then(() => {
+      this.#waiting--;
+      return work();
+    });
+    this.#last = turn.catch(() => {});
+    return await turn;
+  }
+}
+
+/** How long a plugin of the user's own may take to load, in ms. */
+const loadTimeoutMs = 30_000;
+
+/** Loads a module within a limit: one that awaits the node at its top level, say, would never end. */
+async function loadWithin(host: Host, specifier: string): Promise<unknown> {
+  const late = Promise.withResolvers<never>();
+  using _timer = host.after(loadTimeoutMs, () => {
+    late.reject(
+      new MycnetError(
+        "plugin_setup_timeout",
+        `it was not evaluated within ${loadTimeoutMs} ms; look at what it awaits at its top level`,
+      ),
+    );
+  });
+  return await Promise.race([importModule(specifier), late.promise]);
 }
 
 /** Makes nodes from one table of built-in plugins; mod.ts hands it in. */
@@ -127,32 +172,39 @@ export async function createNodeWith(builtIns: BuiltIns, options: NodeOptions = 
 
   const kernel = new Kernel(host);
   const program = new Program();
+  const joiner = new Joiner(program);
   const owned = new AsyncDisposableStack();
   const facts: ControlFacts = {
     runtimeVersion,
     startedAt: host.wallTime(),
     isReady: () => running.ready,
     plugins: () => kernel.running(),
+    join: (seeds) => joiner.join(seeds),
     leave: (reason) => running.stop(reason),
   };
   const control = controlPlugin(facts);
   const { adapt = (entries) => entries } = options;
-  const apply = async (config: MycnetConfig): Promise<BootReport> =>
-    await kernel.apply(adapt([
-      ...await resolveEntries(builtIns, config, baseDir),
-      { id: "node", plugin: control },
-      { id: "program", plugin: program.plugin },
-    ]));
+  // One after the other from the loading of modules on, so that the last declaration wins.
+  const turns = new Turns();
+  const apply = (config: () => MycnetConfig): Promise<BootReport> =>
+    turns.take(async () =>
+      await kernel.apply(adapt([
+        ...await resolveEntries(builtIns, config(), baseDir, (it) => loadWithin(host, it)),
+        { id: "node", plugin: control },
+        { id: "program", plugin: program.plugin },
+      ]))
+    );
   const running = new Node({
     kernel,
     host,
     program,
+    joiner,
     owned,
-    reconfigure: (config) => apply(mergeConfig(checkShape(config, "mycnet"), over)),
+    reconfigure: (config) => apply(() => mergeConfig(checkShape(config, "mycnet"), over)),
   });
 
   try {
-    await apply(read(file));
+    await apply(() => read(file));
   } catch (error) {
     await running.stop("boot failed").catch((failure) => {
       host.log.error("Cleaning up after a failed boot failed too", errorFields(failure));
@@ -160,16 +212,23 @@ export async function createNodeWith(builtIns: BuiltIns, options: NodeOptions = 
     throw error;
   }
   if (file !== undefined && watch) {
-    const { onReload } = options;
+    const tell = (outcome: BootReport | Error) => {
+      try {
+        options.onReload?.(outcome);
+      } catch (error) {
+        host.log.error("onReload threw", errorFields(error));
+      }
+    };
     const failed = (error: Error) => {
+      if (!running.ready) return; // It is stopping, and no declaration will be taken over any more.
       host.log.error("The changed configuration was not taken over; the node runs on as it was", {
         file: file.path,
         ...errorFields(error),
       });
-      onReload?.(error);
+      tell(error);
     };
-    owned.use(watchConfig(host, file, (next) => {
-      Promise.try(() => apply(read(next))).then((report) => {
+    const changed = (next: ConfigFile) =>
+      apply(() => read(next)).then((report) => {
         const { started, stopped, reconfigured } = report;
         host.log.info("The changed configuration was taken over", {
           file: file.path,
@@ -177,9 +236,9 @@ export async function createNodeWith(builtIns: BuiltIns, options: NodeOptions = 
           stopped: stopped.map(({ id }) => id),
           reconfigured,
         });
-        onReload?.(report);
-      }).catch(failed);
-    }, failed));
+        tell(report);
+      }, failed);
+    owned.use(watchConfig(host, file, changed, failed));
   }
   running.start();
   return running;

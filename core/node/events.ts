@@ -1,14 +1,14 @@
 /**
- * What happens to a node, as one stream for whoever embeds it (FEATURES 10, 43).
+ * What happens to a node, as one stream for whoever embeds it.
  *
- * Each subscriber has a bounded queue of its own. When it falls behind, the
- * oldest events are dropped and it is told so by a `lagged` event, so that a
- * slow reader never holds memory or anybody else up.
+ * Each subscriber has a bounded queue of its own; one that falls behind loses
+ * the oldest events and is told so by a `lagged` event.
  */
 import { linkDown, linkRefused, linkUp, peerDown, peerUp } from "../contracts/peers.ts";
 import { callRetried } from "../contracts/services.ts";
 import type { Host } from "../kernel/host.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
+import { BoundedQueue, type ReaderOptions } from "./bounded_queue.ts";
 
 /** One event. `at` is wall-clock time in milliseconds. */
 export type NodeEvent =
@@ -49,14 +49,6 @@ export type NodeEvent =
     | { readonly type: "lagged"; readonly dropped: number }
   );
 
-/** Options of a subscription. */
-export interface EventOptions {
-  /** Ends the stream. */
-  readonly signal?: AbortSignal;
-  /** How many events may wait. Default 256. */
-  readonly capacity?: number;
-}
-
 type Emit = (event: NodeEvent) => void;
 
 /** Turns topics into events. The ids that were lost are remembered, so that a return reads as a recovery; at most 10,000. */
@@ -86,7 +78,7 @@ function translate(host: Host, emit: Emit): Disposable {
 /** The events of one node. */
 export class NodeEvents implements Disposable {
   readonly #host: Host;
-  readonly #subscribers = new Set<{ emit: Emit; end: () => void }>();
+  readonly #subscribers = new Set<BoundedQueue<NodeEvent>>();
   readonly #topics: Disposable;
   #ended = false;
 
@@ -94,67 +86,29 @@ export class NodeEvents implements Disposable {
   constructor(host: Host) {
     this.#host = host;
     this.#topics = translate(host, (event) => {
-      for (const { emit } of this.#subscribers) emit(event);
+      for (const subscriber of this.#subscribers) subscriber.push(event);
     });
   }
 
-  /** Yields what happens from the moment of this call (not of the first `next`). */
-  subscribe({ signal, capacity = 256 }: EventOptions = {}): AsyncIterableIterator<NodeEvent> {
-    const queue: NodeEvent[] = [];
-    let dropped = 0;
-    let ended = this.#ended || signal?.aborted === true;
-    let wake: (() => void) | undefined;
-    const subscriber = {
-      emit: (event: NodeEvent) => {
-        if (queue.length >= Math.max(1, capacity)) {
-          queue.shift();
-          dropped++;
-        }
-        queue.push(event);
-        wake?.();
-      },
-      end: () => {
-        ended = true;
-        this.#subscribers.delete(subscriber);
-        signal?.removeEventListener("abort", subscriber.end);
-        wake?.();
-      },
-    };
-    if (!ended) this.#subscribers.add(subscriber);
-    signal?.addEventListener("abort", subscriber.end, { once: true });
-
-    const next = async (): Promise<IteratorResult<NodeEvent>> => {
-      while (true) {
-        if (dropped > 0) {
-          const value: NodeEvent = { at: this.#host.wallTime(), type: "lagged", dropped };
-          dropped = 0;
-          return { done: false, value };
-        }
-        const value = queue.shift();
-        if (value !== undefined) return { done: false, value };
-        if (ended) return { done: true, value: undefined };
-        await new Promise<void>((resolve) => wake = resolve);
-        wake = undefined;
-      }
-    };
-    return {
-      next,
-      return: () => {
-        queue.length = 0;
-        dropped = 0;
-        subscriber.end();
-        return Promise.resolve({ done: true, value: undefined });
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+  /**
+   * Yields what happens from the moment of this call (not of the first `next`).
+   * @throws `invalid_argument` for a capacity that is none.
+   */
+  subscribe(options: ReaderOptions = {}): AsyncIterableIterator<NodeEvent> {
+    const queue = new BoundedQueue<NodeEvent>(
+      options,
+      (dropped) => ({ at: this.#host.wallTime(), type: "lagged", dropped }),
+      () => this.#subscribers.delete(queue),
+    );
+    if (this.#ended) queue.end();
+    else if (!queue.ended) this.#subscribers.add(queue);
+    return queue.read();
   }
 
   /** Ends every subscription. */
   [Symbol.dispose](): void {
     this.#ended = true;
     this.#topics[Symbol.dispose]();
-    for (const { end } of [...this.#subscribers]) end();
+    for (const subscriber of [...this.#subscribers]) subscriber.end();
   }
 }

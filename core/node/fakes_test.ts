@@ -299,7 +299,8 @@ export class FakeConnection implements Connection {
       next.bytes.fill(0xdd);
       this.#later(next.taken);
     }
-    if (this.#endReceived !== undefined && this.#inbox.length === 0 && this.#handlers) {
+    const drained = this.reading && this.#inbox.length === 0 && this.#handlers !== undefined;
+    if (this.#endReceived !== undefined && drained) {
       this.#end(this.#endReceived.error);
     }
   }

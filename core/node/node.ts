@@ -6,16 +6,19 @@
 import { admin } from "../contracts/admin.ts";
 import { identity } from "../contracts/identity.ts";
 import type { NodeHealth } from "../contracts/health.ts";
-import type { Messenger, Reply } from "../contracts/messenger.ts";
+import type { Messenger, Reply, RequestOptions } from "../contracts/messenger.ts";
 import { nodeControl } from "../contracts/node.ts";
 import { type PeerInfo, peers } from "../contracts/peers.ts";
 import { transport } from "../contracts/transport.ts";
 import type { ServiceRecord } from "../contracts/services.ts";
-import type { BootReport, Host, Kernel, RunningPlugin } from "../kernel/mod.ts";
+import type { BootReport, Capability, Host, Kernel, RunningPlugin } from "../kernel/mod.ts";
 import { MycnetError } from "../kernel/errors.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
-import { type EventOptions, type NodeEvent, NodeEvents } from "./events.ts";
-import { Program } from "./program.ts";
+import type { ReaderOptions } from "./bounded_queue.ts";
+import { type NodeEvent, NodeEvents } from "./events.ts";
+import { Joiner, type KnownNode } from "./join.ts";
+import { MessageStreams, type ReceivedMessage } from "./messages.ts";
+import { notRunning, type Program } from "./program.ts";
 import type {
   Client,
   ClientOptions,
@@ -24,18 +27,32 @@ import type {
   Methods,
   Middleware,
   ServiceDefinition,
+  ServiceLayer,
 } from "./services/mod.ts";
 import type { MycnetConfig } from "./config/declaration.ts";
 
 /** Changes of the cluster that a node can ask for. */
 export interface ClusterControl {
   /**
-   * Learns of nodes and links to them.
-   * @param seeds `host:port` or `scheme://host:port`.
+   * Links to nodes, and keeps a link to those that were reached, as to a seed of the
+   * configuration.
+   * @param seeds `host:port` or `scheme://host:port`; 1 to 64.
    * @returns the nodes that were reached.
-   * @throws `unreachable` when none was, naming each seed and why.
+   * @throws `unreachable` when none was, naming each seed and why; `address_invalid` or
+   * `invalid_argument`, naming the seed.
    */
   join(seeds: readonly string[]): Promise<readonly NodeDescription[]>;
+  /**
+   * Makes a node known until disposed. It is linked when needed, e.g. by a send.
+   * @throws `address_invalid`, `invalid_argument`, `overloaded` beyond `peers.maxHints`.
+   */
+  add(node: KnownNode): AsyncDisposable;
+  /**
+   * Parts with a node: forgets what `join` and `add` said of it, and says goodbye on every link
+   * to it. No ban: it may come back by itself, and a seed of the configuration is dialled again.
+   * @throws `unknown_peer`.
+   */
+  remove(id: string, reason?: string): Promise<void>;
   /** Says goodbye as a leaving node, drains, and stops. */
   leave(reason?: string): Promise<void>;
 }
@@ -45,6 +62,7 @@ export interface NodeParts {
   readonly kernel: Kernel;
   readonly host: Host;
   readonly program: Program;
+  readonly joiner: Joiner;
   readonly reconfigure: (config: MycnetConfig) => Promise<BootReport>;
   /** Undone when the node stops, before its plugins are. */
   readonly owned: AsyncDisposable;
@@ -59,13 +77,17 @@ export class Node implements AsyncDisposable {
   readonly #reconfigure: NodeParts["reconfigure"];
   readonly #owned: AsyncDisposable;
   readonly #closed = Promise.withResolvers<void>();
-  readonly #joined = new Map<string, Disposable>();
+  readonly #joiner: Joiner;
+  readonly #streams = new MessageStreams();
+  #self: NodeDescription | undefined;
   #stopping: Promise<void> | undefined;
   #ready = false;
 
   /** Changes of the cluster. */
   readonly cluster: ClusterControl = {
     join: (seeds) => this.#join(seeds),
+    add: (node) => this.#joiner.add(node),
+    remove: (id, reason = "removed") => this.#remove(id, reason),
     leave: (reason = "leaving") => this.stop(reason),
   };
 
@@ -77,11 +99,17 @@ export class Node implements AsyncDisposable {
     this.#reconfigure = parts.reconfigure;
     this.#owned = parts.owned;
     this.#events = new NodeEvents(parts.host);
+    this.#joiner = parts.joiner;
   }
 
-  /** What this node says of itself. */
+  /** What this node says of itself; after it has stopped, what it said last. */
   get self(): NodeDescription {
-    return this.#kernel.get(identity).self;
+    try {
+      this.#self = this.#get(identity).self;
+    } catch (error) {
+      if (this.#self === undefined) throw error;
+    }
+    return this.#self;
   }
 
   /** Its id. */
@@ -159,16 +187,30 @@ export class Node implements AsyncDisposable {
     return this.#program.add(({ messenger }) => messenger.handle(...args));
   }
 
+  /**
+   * The messages of a name as a stream, from now on: their handler until the stream ends. Drops the
+   * oldest when not read, and says so with a `lagged` value.
+   * @throws `duplicate_handler` if the name has a handler already.
+   */
+  messages(name: string, options?: ReaderOptions): AsyncIterableIterator<ReceivedMessage> {
+    return this.#streams.receive((handler) => this.handle(name, handler), options);
+  }
+
   /** See {@linkcode Messenger.send}. */
   async send(...args: Parameters<Messenger["send"]>): Promise<void> {
     return await this.#program.layers.messenger.send(...args);
   }
 
   /** See {@linkcode Messenger.request}. */
-  request(...args: Parameters<Messenger["request"]>): Promise<Uint8Array<ArrayBuffer>> {
+  request(
+    node: string,
+    name: string,
+    bytes: Uint8Array,
+    options?: RequestOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     // Not async: for the most frequent call, a promise around a promise can be felt.
     try {
-      return this.#program.layers.messenger.request(...args);
+      return this.#program.layers.messenger.request(node, name, bytes, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -191,9 +233,14 @@ export class Node implements AsyncDisposable {
     return await this.#program.layers.messenger.quorum(...args);
   }
 
+  /** See {@linkcode ServiceLayer.route}. */
+  route(...args: Parameters<ServiceLayer["route"]>): string | undefined {
+    return this.#program.layers.services.route(...args);
+  }
+
   /** The other nodes that are known, with their links. */
   members(): readonly PeerInfo[] {
-    return this.#kernel.get(peers).list();
+    return this.#get(peers).list();
   }
 
   /** What the directory holds: one record a node, this one's included. */
@@ -203,16 +250,16 @@ export class Node implements AsyncDisposable {
 
   /** The worst of what its plugins report, with reasons. */
   health(): NodeHealth {
-    return this.#kernel.get(nodeControl).health();
+    return this.#get(nodeControl).health();
   }
 
-  /** Category to name to value (FEATURES 82). */
+  /** Counters and gauges: category to name to value. */
   metrics(): Readonly<Record<string, Readonly<Record<string, number>>>> {
-    return this.#kernel.get(nodeControl).metrics();
+    return this.#get(nodeControl).metrics();
   }
 
   /** What happens, from now on; drops the oldest when not read, and says so with a `lagged` event. */
-  events(options?: EventOptions): AsyncIterableIterator<NodeEvent> {
+  events(options?: ReaderOptions): AsyncIterableIterator<NodeEvent> {
     return this.#events.subscribe(options);
   }
 
@@ -233,6 +280,7 @@ export class Node implements AsyncDisposable {
 
   /** Boot is over; createNode calls it. */
   start(): void {
+    this.#self = this.#get(identity).self;
     this.#ready = true;
   }
 
@@ -247,38 +295,38 @@ export class Node implements AsyncDisposable {
   }
 
   async #stop(reason: string): Promise<void> {
+    if (this.#ready) this.#host.log.info("The node is stopping", { reason });
     this.#ready = false;
-    this.#host.log.info("The node is stopping", { reason });
     try {
       await this.#owned[Symbol.asyncDispose]();
       await this.#kernel.stop();
     } finally {
+      this.#streams[Symbol.dispose]();
       this.#events[Symbol.dispose]();
       this.#closed.resolve();
     }
   }
 
+  /** What is always there while the node runs. @throws `closed` while it does not. */
+  #get<T>(capability: Capability<T>): T {
+    try {
+      return this.#kernel.get(capability);
+    } catch (cause) {
+      throw new MycnetError("closed", notRunning, { cause });
+    }
+  }
+
+  async #remove(id: string, reason: string): Promise<void> {
+    await this.#joiner.forget(id);
+    await this.#get(peers).disconnect(id, reason);
+  }
+
   async #join(seeds: readonly string[]): Promise<readonly NodeDescription[]> {
-    if (seeds.length === 0) throw new MycnetError("invalid_argument", "seeds: name at least one");
-    const known = this.#kernel.get(peers);
-    const results = await Promise.allSettled(seeds.map(async (seed) => {
-      const link = await known.connect(seed);
-      // Kept from now on, like a seed of the configuration; asking twice keeps it once.
-      if (!this.#joined.has(seed)) {
-        this.#joined.set(seed, known.learn({ addresses: [seed], source: "join", keep: true }));
-      }
-      return link.peer;
-    }));
-    const reached = results.flatMap((it) => it.status === "fulfilled" ? [it.value] : []);
+    const outcomes = await this.#joiner.join(seeds);
+    const reached = outcomes.flatMap((it) => it.ok ? [it.node] : []);
     if (reached.length > 0) return reached;
-    const reasons = results.map((it, i) =>
-      `${seeds[i]}: ${it.status === "rejected" ? (it.reason as Error).message : ""}`
-    );
-    throw new MycnetError("unreachable", `No seed could be reached: ${reasons.join("; ")}`, {
-      cause: new AggregateError(
-        results.flatMap((it) => it.status === "rejected" ? [it.reason] : []),
-      ),
-    });
+    const reasons = outcomes.flatMap((it) => it.ok ? [] : `${it.address}: ${it.message}`);
+    throw new MycnetError("unreachable", `No seed could be reached: ${reasons.join("; ")}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * What the program that embeds the node registered: services it serves,
- * handlers of messages, middleware.
+ * handlers of messages, middleware, nodes that it made known.
  *
  * The registrations belong to the program, not to the plugins that hold them:
  * when a reload restarts those, this plugin restarts with them and registers
@@ -9,15 +9,20 @@
  */
 import { z } from "zod";
 import { type Messenger, messenger } from "../contracts/messenger.ts";
+import { type Peers, peers } from "../contracts/peers.ts";
 import { definePlugin } from "../kernel/define_plugin.ts";
 import { MycnetError } from "../kernel/errors.ts";
 import { type Capability, capability, type Plugin } from "../kernel/plugin.ts";
 import { type ServiceLayer, serviceLayer } from "./services/mod.ts";
 
+/** Why something asked of the node cannot be done. */
+export const notRunning = "The node is stopping, has stopped, or is reloading";
+
 /** Where registrations go. */
 export interface ProgramLayers {
   readonly services: ServiceLayer;
   readonly messenger: Messenger;
+  readonly peers: Peers;
 }
 
 type Attach = (layers: ProgramLayers) => Disposable | AsyncDisposable;
@@ -44,7 +49,7 @@ export class Program {
     name: "program",
     summary: "What the embedding program serves and handles.",
     provides: program,
-    needs: { services: serviceLayer, messenger },
+    needs: { services: serviceLayer, messenger, peers },
     config: z.strictObject({}),
     setup: ({ needs, own }): Program => {
       own({
@@ -68,7 +73,7 @@ export class Program {
   /** The layers as they run now. @throws `closed` while the node is stopping or reloading. */
   get layers(): ProgramLayers {
     if (this.#layers === undefined) {
-      throw new MycnetError("closed", "The node is stopping, has stopped, or is reloading");
+      throw new MycnetError("closed", notRunning);
     }
     return this.#layers;
   }

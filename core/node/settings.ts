@@ -5,18 +5,32 @@
  * It is a plugin like the others, so that a changed setting restarts exactly
  * what reads settings, and so that plugins ask for it by capability.
  */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { z } from "zod";
 import { type Settings, settings } from "../contracts/settings.ts";
 import { definePlugin } from "../kernel/define_plugin.ts";
 import { MycnetError } from "../kernel/errors.ts";
 import type { Plugin } from "../kernel/plugin.ts";
 import { duration } from "../kernel/config.ts";
-import { nodeTypes } from "@mycnet/protocols/identity";
+import { isNodeId, isNodeType, type NodeType, nodeTypes } from "@mycnet/protocols/identity";
+import { hostId } from "./host_id.ts";
+import { readIfThere } from "./identity/files.ts";
+import { clusterPaths, nodePaths } from "./identity/paths.ts";
+import { parseHostPort } from "./net/address.ts";
 import { overridesSchema } from "./profile_overrides.ts";
 
-const name = z.string().regex(/^[a-z0-9._-]{1,63}$/, "must match [a-z0-9._-]{1,63}");
-const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]*):\d{1,5}$/, "must be host:port");
+const name = z.string().refine(isNodeId, "must be 1 to 63 of a-z 0-9 . _ -");
+const address = z.string().check(({ value, issues }) => {
+  try {
+    parseHostPort(value);
+  } catch {
+    issues.push({
+      code: "custom",
+      input: value,
+      message: "must be host:port, with brackets around an IPv6 host and a port of at most 65535",
+    });
+  }
+});
 
 /** The schema of `mycnet.node`. */
 export const nodeSettings = z.strictObject({
@@ -52,53 +66,60 @@ export const settingsConfig = z.strictObject({
   baseDir: z.string(),
 });
 
-/** What a state folder says about the node, as far as it exists. */
-async function readState(
-  stateDir: string,
-  id: string | undefined,
-): Promise<{ cluster?: string; id?: string; type?: string }> {
-  const readJson = async (path: string): Promise<Record<string, unknown> | undefined> => {
-    try {
-      return JSON.parse(await Deno.readTextFile(path));
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw new MycnetError("config_unreadable", `${path}: ${(error as Error).message}`, {
-        cause: error,
-      });
-    }
-  };
-  const cluster = (await readJson(join(stateDir, "cluster.json")))?.cluster as string | undefined;
-  if (id === undefined) {
-    const ids: string[] = [];
-    try {
-      for await (const entry of Deno.readDir(join(stateDir, "nodes"))) ids.push(entry.name);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-    if (ids.length > 1) {
-      throw new MycnetError(
-        "config_invalid",
-        `node.id: ${stateDir} holds ${ids.length} nodes (${
-          ids.sort().slice(0, 5).join(", ")
-        }); say which one this is`,
-      );
-    }
-    id = ids[0];
-  }
-  const type = id === undefined
-    ? undefined
-    : (await readJson(join(stateDir, "nodes", id, "node.json")))?.type as string | undefined;
-  return {
-    ...(cluster === undefined ? {} : { cluster }),
-    ...(id === undefined ? {} : { id }),
-    ...(type === undefined ? {} : { type }),
-  };
+/** What a state folder says of its cluster and of one of its nodes, as far as it says anything. */
+interface StateFolder {
+  readonly cluster?: string;
+  readonly id?: string;
+  readonly type?: NodeType;
 }
 
-/** The host's name as a node id. */
-function hostId(): string {
-  const host = Deno.hostname().toLowerCase().replaceAll(/[^a-z0-9._-]/g, "-").slice(0, 63);
-  return host === "" ? "node" : host;
+/** The ids of the nodes in a state folder. Whatever else lies there is not looked at. */
+async function nodesIn(folder: string): Promise<string[]> {
+  const ids: string[] = [];
+  try {
+    for await (const { name, isFile } of Deno.readDir(folder)) {
+      if (!isFile && isNodeId(name)) ids.push(name);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return ids.sort();
+}
+
+/** One field of a file of the state folder; undefined if there is no such file. @throws `identity_invalid` for what it may not be. */
+async function readField<T>(
+  path: string,
+  field: string,
+  sound: (value: unknown) => value is T,
+): Promise<T | undefined> {
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = (JSON.parse(text) as Record<string, unknown> | null)?.[field];
+  } catch {
+    // Said below.
+  }
+  if (sound(value)) return value;
+  throw new MycnetError("identity_invalid", `${path} is damaged: its "${field}" makes no sense`, {
+    remedy: "Restore the file, or issue the node anew with `mycnet init`.",
+  });
+}
+
+async function readState(stateDir: string, given: string | undefined): Promise<StateFolder> {
+  const ids = given === undefined ? await nodesIn(clusterPaths(stateDir).nodes) : [given];
+  if (ids.length > 1) {
+    const some = ids.slice(0, 5).join(", ");
+    throw new MycnetError(
+      "config_invalid",
+      `node.id: ${stateDir} holds ${ids.length} nodes (${some}${ids.length > 5 ? ", ..." : ""})`,
+      { remedy: "Say which one this is: node.id in the configuration, or --id." },
+    );
+  }
+  const [id] = ids;
+  const cluster = await readField(clusterPaths(stateDir).cluster, "cluster", isNodeId);
+  if (id === undefined) return { cluster };
+  return { cluster, id, type: await readField(nodePaths(stateDir, id).node, "type", isNodeType) };
 }
 
 /** The plugin; always present, configured by createNode. */
@@ -116,8 +137,8 @@ export const settingsPlugin: Plugin<Settings> = definePlugin({
   async setup({ config: { node, profiles, baseDir } }) {
     const stateDir = resolve(baseDir, node.stateDir);
     const complete = node.id !== undefined && node.cluster !== undefined && node.type !== undefined;
-    const state = complete ? {} : await readState(stateDir, node.id);
-    const type = node.type ?? (state.type as Settings["type"] | undefined) ?? "sclerotia";
+    const state: StateFolder = complete ? {} : await readState(stateDir, node.id);
+    const type = node.type ?? state.type ?? "sclerotia";
     const bindAddress = node.bindAddress ?? (type === "hyphae" ? false : "0.0.0.0:7000");
     return {
       id: node.id ?? state.id ?? hostId(),

@@ -36,6 +36,7 @@ export class DatagramSocket implements DatagramTarget, Disposable {
    * Binds.
    * @param port 0 for any free one.
    * @param receive runs for each datagram that arrives; the bytes are valid during the call only.
+   * @param host what others see it come from: the machine's name, or its IP address.
    * @throws with code `address_in_use`.
    */
   constructor(
@@ -44,13 +45,14 @@ export class DatagramSocket implements DatagramTarget, Disposable {
     port: number,
     loop: Loop,
     receive: (bytes: Uint8Array, from: string) => void,
+    host: string = machine.name,
   ) {
     this.#network = network;
     this.#machine = machine;
     this.#port = port === 0 ? machine.freePort() : port;
     this.#loop = loop;
     this.#receive = receive;
-    this.address = `${machine.name}:${this.#port}`;
+    this.address = `${host}:${this.#port}`;
     if (machine.sockets.has(this.#port)) {
       throw new MycnetError("address_in_use", `a datagram socket is bound to ${this.address}`);
     }

@@ -102,8 +102,11 @@ export class Machine {
   readonly paths: Map<Machine, Path> = new Map();
   #nextPort = 32768;
 
-  /** Made by {@linkcode Network.machine}. */
-  constructor(readonly name: string, readonly random: Random) {}
+  /**
+   * Made by {@linkcode Network.machine}.
+   * @param ip its address, for protocols that write addresses as bytes.
+   */
+  constructor(readonly name: string, readonly random: Random, readonly ip: string) {}
 
   /** A port that nothing here is bound to. */
   freePort(): number {

@@ -53,6 +53,7 @@ export class Network {
   readonly scheduler: Scheduler;
   readonly #random: Random;
   readonly #machines = new Map<string, Machine>();
+  readonly #byIp = new Map<string, Machine>();
   readonly #trace: ((line: string) => void) | undefined;
   readonly #onHandlerError: (who: string, error: unknown) => void;
   readonly #cuts = new Set<Cut>();
@@ -79,15 +80,18 @@ export class Network {
           `machine name ${JSON.stringify(name)} must match [a-z0-9._-]{1,63}`,
         );
       }
-      machine = new Machine(name, this.#random.fork(name));
+      const count = this.#machines.size + 1;
+      const ip = `10.${count >> 16}.${count >> 8 & 255}.${count & 255}`;
+      machine = new Machine(name, this.#random.fork(name), ip);
       this.#machines.set(name, machine);
+      this.#byIp.set(ip, machine);
     }
     return machine;
   }
 
-  /** The machine of that name if there is one. */
-  find(name: string): Machine | undefined {
-    return this.#machines.get(name);
+  /** The machine of that name, or with that IP address, if there is one. */
+  find(host: string): Machine | undefined {
+    return this.#machines.get(host) ?? this.#byIp.get(host);
   }
 
   /** Changes the conditions between all machines that have none of their own. */

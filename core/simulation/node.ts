@@ -8,6 +8,7 @@
  * the operating system or the lack of power would end them.
  */
 import { type Datagrams, datagrams as datagramsCapability } from "../contracts/datagrams.ts";
+import { sockets as socketsCapability } from "../contracts/sockets.ts";
 import { type Store, store as storeCapability } from "../contracts/store.ts";
 import { type Transport, transport as transportCapability } from "../contracts/transport.ts";
 import type { Entry } from "../kernel/entry.ts";
@@ -20,6 +21,7 @@ import { Loop } from "./loop.ts";
 import type { Network } from "./network.ts";
 import type { Random } from "./random.ts";
 import { SimHost, type SimLogLine } from "./sim_host.ts";
+import { simulatedSockets } from "./sockets.ts";
 import { type SimDisk, simulatedStore } from "./store.ts";
 import type { Trace } from "./trace.ts";
 import { plainTransport, type SimTransportOptions, simulatedTransport } from "./transport.ts";
@@ -46,7 +48,7 @@ export interface NodeContext {
   /** This machine's disk as a store plugin; no configuration. */
   readonly store: Plugin<Store>;
   /**
-   * The same declaration with every transport, datagrams and store plugin
+   * The same declaration with every transport, datagrams, sockets and store plugin
    * replaced by its simulated stand-in, and every set-up named while it is
    * awaited. The same plugin gives the same stand-in, so a later declaration
    * can be compared with an earlier one.
@@ -248,6 +250,8 @@ export class SimNode<T extends Stoppable = Stoppable> {
           return simulatedTransport(plugin, place, transport);
         case datagramsCapability.id:
           return simulatedDatagrams(place, plugin);
+        case socketsCapability.id:
+          return simulatedSockets(place, plugin);
         case storeCapability.id:
           return simulatedStore(this.disk, loop, plugin);
         default:

@@ -157,7 +157,7 @@ function setUp(
 }
 
 /** Inbound connections, held until somebody takes them. */
-class Inbox implements StreamListener {
+export class Inbox implements StreamListener {
   readonly loop: Loop;
   readonly facts: StreamFacts;
   arriving = 0;

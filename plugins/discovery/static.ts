@@ -1,5 +1,5 @@
 /**
- * Static discovery: the seeds that the configuration names (FEATURES 37).
+ * Static discovery: the seeds that the configuration names.
  *
  * The list is what the file says, so it changes only when the file does: a
  * changed list is taken over without a restart, and whoever watches gets the
@@ -7,15 +7,26 @@
  */
 import { z } from "zod";
 import { type DiscoveredNode, type Discovery, discovery } from "../../core/contracts/discovery.ts";
+import { isNodeId } from "@mycnet/protocols/identity";
+import { parseAddress } from "../../core/node/peers/address.ts";
 import { definePlugin } from "../../core/kernel/define_plugin.ts";
 import type { Plugin } from "../../core/kernel/plugin.ts";
 
+/** An address that the peers will be able to take apart. */
+const address = z.string().check(({ value, issues }) => {
+  try {
+    parseAddress(value);
+  } catch (error) {
+    issues.push({ code: "custom", input: value, message: (error as Error).message });
+  }
+}).describe("host:port or scheme://host:port.");
+
 const seed = z.union([
-  z.string().min(1),
+  address,
   z.strictObject({
-    id: z.string().regex(/^[a-z0-9._-]{1,63}$/).optional()
+    id: z.string().refine(isNodeId, "must be 1 to 63 of a-z 0-9 . _ -").optional()
       .describe("The node's id, when it is known."),
-    address: z.string().min(1).describe("host:port or scheme://host:port."),
+    address,
   }),
 ]);
 

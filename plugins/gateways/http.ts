@@ -17,6 +17,7 @@
  */
 import { z } from "zod";
 import {
+  eventStream,
   json,
   mediaType,
   problem,
@@ -37,7 +38,6 @@ import type { Host } from "../../core/kernel/host.ts";
 import { didYouMean } from "../../core/kernel/nearest.ts";
 import { type Capability, capability, type Plugin } from "../../core/kernel/plugin.ts";
 import { callOptions } from "./http/call_options.ts";
-import { eventStream } from "./http/event_stream.ts";
 import { fromJsonValue, toJsonValue } from "./http/json_values.ts";
 import { ndjsonType, readNdjson } from "./http/ndjson.ts";
 

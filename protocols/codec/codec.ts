@@ -40,8 +40,17 @@ const decoder = new Decoder({ extensionCodec: codec });
  * @throws {CodecError} naming the path of what has no encoding, e.g. `input.items[3].when`.
  */
 export function encode(value: unknown, name: string = "value"): Uint8Array<ArrayBuffer> {
+  return encodeShared(value, name).slice();
+}
+
+/**
+ * The same without a buffer of its own: the bytes are valid until the next
+ * value is encoded, for whoever copies them somewhere at once.
+ * @throws as {@linkcode encode}.
+ */
+export function encodeShared(value: unknown, name: string = "value"): Uint8Array<ArrayBuffer> {
   try {
-    const bytes = encoder.encode(value);
+    const bytes = encoder.encodeSharedRef(value);
     if (bytes.length > keptBytes) encoder = newEncoder();
     return bytes;
   } catch (error) {

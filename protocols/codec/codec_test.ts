@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { CodecError, codecLimits, decode, encode } from "./mod.ts";
+import { CodecError, codecLimits, decode, encode, encodeShared } from "./mod.ts";
 
 const roundTrip = (value: unknown) => decode(encode(value));
 
@@ -18,6 +18,17 @@ Deno.test("what goes in comes out: plain values, Map, Set, BigInt, Date, bytes",
     list: [true, false, null, [], {}],
   };
   assert.deepEqual(roundTrip(value), value);
+});
+
+Deno.test("shared bytes are those of encode, until the next value is encoded", () => {
+  const value = { map: new Map([["a", new Set([1n])]]), list: [1, "two"] };
+  const first = encodeShared(value);
+  assert.deepEqual(first.slice(), encode(value));
+  const kept = encode("kept");
+  const shared = encodeShared("other");
+  assert.deepEqual(decode(shared), "other");
+  assert.deepEqual(decode(kept), "kept");
+  assert.throws(() => encodeShared({ f: () => {} }, "input"), /input\.f/);
 });
 
 Deno.test("an Error keeps its name, message and code, and loses its stack", () => {

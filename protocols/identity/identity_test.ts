@@ -9,7 +9,7 @@ import {
   samePrincipal,
 } from "./mod.ts";
 
-const id = fc.stringMatching(/^[a-z0-9._-]{1,63}$/);
+const id = fc.stringMatching(/^[a-z0-9._-]{1,63}$/).filter(isNodeId);
 const principal = fc.record({ cluster: id, type: fc.constantFrom(...nodeTypes), id }, {
   noNullPrototype: true,
 });
@@ -46,6 +46,9 @@ Deno.test("what is not exactly one of our SPIFFE ids names nobody", () => {
     " spiffe://prod/sclerotia/a",
     `spiffe://prod/sclerotia/${"a".repeat(64)}`,
     "spiffe://prod/toString/a",
+    "spiffe://prod/sclerotia/.",
+    "spiffe://prod/sclerotia/..",
+    "spiffe://../sclerotia/a",
   ];
   for (const uri of others) assert.equal(parseSpiffeId(uri), undefined, uri);
 });
@@ -57,6 +60,8 @@ Deno.test("formatting refuses what could not be read back", () => {
   assert.throws(() => formatSpiffeId({ ...good, type: "x" as "hyphae" }), /type: one of/);
   assert(!isNodeId(7));
   assert(!isNodeId("a".repeat(64)));
+  assert(isNodeId("a".repeat(63)) && isNodeId("..."));
+  assert(!isNodeId(".") && !isNodeId(".."));
 });
 
 const good = {

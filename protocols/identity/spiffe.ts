@@ -8,10 +8,11 @@
  */
 import { type NodeType, nodeTypes, type Principal } from "./principal.ts";
 
-const idPattern = /^[a-z0-9._-]{1,63}$/;
-const spiffePattern = /^spiffe:\/\/([a-z0-9._-]{1,63})\/([a-z]+)\/([a-z0-9._-]{1,63})$/;
+// "." and ".." are no names: section 2.2 forbids them, and as folders they would be other things.
+const idPattern = /^(?!\.{1,2}$)[a-z0-9._-]{1,63}$/;
+const spiffePattern = /^spiffe:\/\/([^/]+)\/([a-z]+)\/([^/]+)$/;
 
-/** True for what may be a node id or a cluster id: 1 to 63 of `a-z 0-9 . _ -`. */
+/** True for what may be a node id or a cluster id: 1 to 63 of `a-z 0-9 . _ -`, but not `.` or `..`. */
 export function isNodeId(text: unknown): text is string {
   return typeof text === "string" && idPattern.test(text);
 }
@@ -35,8 +36,9 @@ export function formatSpiffeId({ cluster, type, id }: Principal): string {
 /** Reads a SPIFFE id; undefined for anything that is not exactly one of ours. */
 export function parseSpiffeId(uri: string): Principal | undefined {
   const match = spiffePattern.exec(uri);
-  if (match === null || !isNodeType(match[2])) return undefined;
-  return { cluster: match[1]!, type: match[2], id: match[3]! };
+  if (match === null) return undefined;
+  const [, cluster, type, id] = match;
+  return isNodeId(cluster) && isNodeType(type) && isNodeId(id) ? { cluster, type, id } : undefined;
 }
 
 /** True if both name the same node of the same type in the same cluster. */

@@ -180,9 +180,11 @@ export class Lifecycle {
     if (action === "ping") {
       this.#ping("link.ping", live.pingId);
     } else if (action === "dead") {
-      const message = `nothing heard from the peer: ${live.misses} checks in a row failed`;
-      this.#control(lowLane, "link.goodbye", encodeReason("unhealthy", message));
-      this.#end("unhealthy", "unhealthy", message, "us");
+      const failed = `${live.misses} checks in a row failed`;
+      // The peer logs it, and must not read it as a finding of its own.
+      const told = `nothing was heard from you: ${failed}`;
+      this.#control(lowLane, "link.goodbye", encodeReason("unhealthy", told));
+      this.#end("unhealthy", "unhealthy", `nothing heard from the peer: ${failed}`, "us");
     }
   }
 

@@ -11,7 +11,7 @@
  */
 import type { MessageFields } from "../frame/fields.ts";
 import { FrameError, readU32 } from "../frame/header.ts";
-import { kind, laneOf, writeMessage } from "../frame/prefix.ts";
+import { kind, laneOf, normalLane, writeMessage } from "../frame/prefix.ts";
 import { PrefixReader } from "../frame/prefix_reader.ts";
 import type { FrameWriter, OutputLane } from "../frame/writer.ts";
 import type { AnnouncedLimits } from "../negotiation/hello.ts";
@@ -366,9 +366,10 @@ export class Streams {
   }
 }
 
-function lane(fields: MessageFields): number {
+function lane({ priority }: MessageFields): number {
+  if (priority === undefined) return normalLane;
   try {
-    return laneOf(fields.priority);
+    return laneOf(priority);
   } catch (error) {
     throw asLinkError(error);
   }

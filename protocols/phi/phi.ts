@@ -124,57 +124,32 @@ export class PhiAccrualDetector {
   }
 }
 
-/**
- * -log10 of the upper tail of the standard normal distribution at `z`. Exact to
- * about 1e-7 relative in the tail, and without underflow however late it is.
- */
+/** -log10 of the upper tail of the standard normal distribution at `z`, without underflow however late it is. */
 function minusLog10Tail(z: number): number {
   if (z < 0) return -Math.log1p(-Math.exp(lnTail(-z))) / Math.LN10;
   return -lnTail(z) / Math.LN10;
 }
 
-/** The natural logarithm of the tail at z >= 0: erfc as Numerical Recipes' Chebyshev fit (6.2.2), kept in logarithms. */
+/**
+ * The natural logarithm of the tail at z >= 0. Near the middle by the power series
+ * of the distribution (Abramowitz and Stegun 26.2.11), further out by Laplace's
+ * continued fraction (26.2.14), which needs fewer terms the larger z is.
+ */
 function lnTail(z: number): number {
-  const x = z / Math.SQRT2;
-  const t = 2 / (2 + x);
-  const ty = 4 * t - 2;
-  let d = 0;
-  let dd = 0;
-  for (let i = chebyshev.length - 1; i > 0; i--) {
-    const before = d;
-    d = ty * d - dd + chebyshev[i]!;
-    dd = before;
+  const lnDensity = -z * z / 2 - Math.log(2 * Math.PI) / 2;
+  if (z < seriesBelow) {
+    let term = z;
+    let sum = z;
+    for (let odd = 3; term > sum * Number.EPSILON; odd += 2) {
+      term *= z * z / odd;
+      sum += term;
+    }
+    return Math.log(0.5 - Math.exp(lnDensity) * sum);
   }
-  return Math.log(t / 2) - x * x + 0.5 * (chebyshev[0]! + ty * d) - dd;
+  let fraction = z;
+  for (let k = fractionTerms; k >= 1; k--) fraction = z + k / fraction;
+  return lnDensity - Math.log(fraction);
 }
 
-const chebyshev: readonly number[] = [
-  -1.3026537197817094,
-  6.4196979235649026e-1,
-  1.9476473204185836e-2,
-  -9.561514786808631e-3,
-  -9.46595344482036e-4,
-  3.66839497852761e-4,
-  4.2523324806907e-5,
-  -2.0278578112534e-5,
-  -1.624290004647e-6,
-  1.303655835580e-6,
-  1.5626441722e-8,
-  -8.5238095915e-8,
-  6.529054439e-9,
-  5.059343495e-9,
-  -9.91364156e-10,
-  -2.27365122e-10,
-  9.6467911e-11,
-  2.394038e-12,
-  -6.886027e-12,
-  8.94487e-13,
-  3.13092e-13,
-  -1.12708e-13,
-  3.81e-16,
-  7.106e-15,
-  -1.523e-15,
-  -9.4e-17,
-  1.21e-16,
-  -2.8e-17,
-];
+const seriesBelow = 2;
+const fractionTerms = 80;

@@ -31,7 +31,10 @@ export interface Card {
 
 interface Stored extends Card {
   refs: number;
+  /** The next card of the same name. */
   next: Stored | undefined;
+  /** The next card with the same address. */
+  neighbour: Stored | undefined;
 }
 
 interface Name {
@@ -52,6 +55,7 @@ export class CardStore {
   readonly #freeNames: number[] = [];
   readonly #cards: (Stored | undefined)[] = [];
   readonly #freeCards: number[] = [];
+  readonly #addresses: Map<string, Stored> = new Map();
   #buckets: (Name | undefined)[] = new Array<Name | undefined>(64).fill(undefined);
   #nameCount = 0;
 
@@ -135,10 +139,20 @@ export class CardStore {
       incarnation,
       refs: 1,
       next: name.cards,
+      neighbour: undefined,
     };
+    card.neighbour = this.#addresses.get(card.address);
     name.refs++;
     name.cards = card;
     this.#cards[id] = card;
+    this.#addresses.set(card.address, card);
+    return card;
+  }
+
+  /** The cards with an address, one after the other: calls `check` with each until it returns true, and returns that card. */
+  atAddress(address: string, check: (card: Card) => boolean): Card | undefined {
+    let card = this.#addresses.get(address);
+    while (card !== undefined && !check(card)) card = card.neighbour;
     return card;
   }
 
@@ -160,7 +174,18 @@ export class CardStore {
       while (before.next !== card) before = before.next!;
       before.next = card.next;
     }
+    this.#dropAddress(card);
     if (--name.refs === 0) this.#dropName(name);
+  }
+
+  #dropAddress(card: Stored): void {
+    const first = this.#addresses.get(card.address)!;
+    if (first !== card) {
+      let before = first;
+      while (before.neighbour !== card) before = before.neighbour!;
+      before.neighbour = card.neighbour;
+    } else if (card.neighbour !== undefined) this.#addresses.set(card.address, card.neighbour);
+    else this.#addresses.delete(card.address);
   }
 
   #name(bytes: Uint8Array, start: number, end: number): Name {

@@ -3,6 +3,9 @@
  * @module
  */
 export * from "./types.ts";
+export { SwimMachine } from "./machine.ts";
+export { TransmitQueue } from "./transmit_queue.ts";
+export { pushPullMs, retransmitLimit, suspicionMaxMs, suspicionMinMs } from "./scaling.ts";
 export { type SwimConfig, swimPresets } from "./config.ts";
 export { type Card, CardStore } from "./cards.ts";
 export { formatAddress, parseIp } from "./address.ts";

@@ -234,8 +234,8 @@ export interface Swim {
   readonly size: number;
   /** 0 is healthy; `awarenessMax - 1` is the worst. */
   readonly healthScore: number;
-  /** `active`, then `leaving` once told to leave, then `left` once that has been spread. */
-  readonly status: "active" | "leaving" | "left";
+  /** `active`, then `leaving` once told to leave, then `left` once that has been spread; `stopped` at the end. */
+  readonly status: "active" | "leaving" | "left" | "stopped";
   /** When `handleTimer` wants to be called; undefined once stopped. Read it after each call. */
   readonly nextTimerMs: number | undefined;
   /** Everybody known, dead and left included, this node too; in no order. */
@@ -260,8 +260,6 @@ export interface Swim {
   stop(): void;
   /** New metadata for this node, at most 512 bytes: a new incarnation. */
   updateMeta(meta: Uint8Array, nowMs: number): void;
-  /** A new address for this node: a new incarnation. */
-  updateAddress(ip: Uint8Array, port: number, nowMs: number): void;
   /** Probes a member once, outside the round; a `pinged` event tells. False if it is unknown or dead. */
   ping(name: string, nowMs: number): boolean;
   /** Raises a suspicion, as a failed probe would: for other detectors. False if it is not alive. */
@@ -272,6 +270,8 @@ export interface Swim {
   sendBestEffort(to: string, message: Uint8Array, nowMs: number): boolean;
   /** One user message to one address, over a stream; `sent` tells. False above the bound. */
   sendReliable(to: string, message: Uint8Array, nowMs: number): boolean;
+  /** The layer above has something to broadcast: keeps the gossip timer running. */
+  wake(nowMs: number): void;
   /** The event loop was late by so much: local health takes it into account. */
   noteLag(ms: number, nowMs: number): void;
 }

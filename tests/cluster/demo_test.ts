@@ -72,23 +72,32 @@ for (const [signal, at] of interruptions) {
   });
 }
 
-Deno.test("a terminal that is closed under the demo leaves no process and no file", async () => {
-  await using folder = await tempFolder();
-  const command = [
-    Deno.execPath(),
-    "run",
-    "--quiet",
-    ...taskPermissions("demo"),
-    `${rootPath}mod.ts`,
-    "demo",
-  ]
-    .join(" ");
-  // `script` gives the demo a terminal; the death of `script` closes it.
-  await using terminal = new Child("script", ["-qfec", command, "/dev/null"], {
-    env: { TMPDIR: folder.path, TERM: "xterm", SHELL: "/bin/sh" },
+/** The demo in a terminal: `script` gives it one, and takes the test's input for its keyboard. */
+function inTerminal(folder: string): Child {
+  const command = [Deno.execPath(), "run", "--quiet", ...taskPermissions("demo")];
+  const demo = [...command, `${rootPath}mod.ts`, "demo"].join(" ");
+  return new Child("script", ["-qfec", demo, "/dev/null"], {
+    env: { TMPDIR: folder, TERM: "xterm", SHELL: "/bin/sh" },
     patienceMs: 60_000,
   });
-  await terminal.line("calls on the screen", (line) => /calls\/s/.test(line) ? line : undefined);
+}
+
+const onScreen = (line: string) => /calls\/s/.test(line) ? line : undefined;
+
+Deno.test("Ctrl-C typed in a terminal, which reaches every process, leaves no process and no file", async () => {
+  await using folder = await tempFolder();
+  await using terminal = inTerminal(folder.path);
+  await terminal.line("calls on the screen", onScreen);
+  await terminal.type("\x03");
+  assert.equal((await terminal.ended()).code, 130);
+  assert.match(terminal.stdout.join("\n"), /Stopped by SIGINT; nothing was left behind/);
+  await assertNothingLeft(folder.path);
+});
+
+Deno.test("a terminal that is closed under the demo leaves no process and no file", async () => {
+  await using folder = await tempFolder();
+  await using terminal = inTerminal(folder.path);
+  await terminal.line("calls on the screen", onScreen);
   assert.ok((await processesOf(folder.path)).length >= 5, "the five children run");
   await terminal.kill();
   await gone(folder.path);

@@ -2,8 +2,8 @@
 // to many. Whatever happened before, connected nodes end up agreeing.
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { codeOf, defineService, type Node } from "../../mod.ts";
-import { type SimNode, simulatedNode, type Simulation } from "../../simulation.ts";
+import { defineService, type Node } from "../../mod.ts";
+import { type SimNode, simulatedNode } from "../../simulation.ts";
 import { isLinked, lossy, scenario, World } from "./harness.ts";
 
 /** The directory of a node as text: who serves what, in which version of which start. */
@@ -20,7 +20,7 @@ const extra = (index: number) =>
     methods: { run: { input: z.object({}), output: z.string() } },
   });
 
-/** Serves and withdraws services at random. */
+/** Serves and withdraws services at random on nodes that may stop meanwhile. */
 async function churn(world: World, times: number): Promise<void> {
   const { sim } = world;
   const serving = new Map<string, AsyncDisposable>();
@@ -32,7 +32,8 @@ async function churn(world: World, times: number): Promise<void> {
     const key = `${node.name}#${node.incarnation} ${service.name}`;
     const served = serving.get(key);
     serving.delete(key);
-    if (served !== undefined) await served[Symbol.asyncDispose]();
+    // Nobody waits for the calls of a withdrawn service to end on a node that crashes meanwhile.
+    if (served !== undefined) void served[Symbol.asyncDispose]();
     else serving.set(key, node.value.serve(service, { run: () => node.name }));
   }
 }
@@ -42,10 +43,7 @@ scenario(
   { seeds: 8, network: lossy, maxVirtualMs: 600_000 },
   async (sim) => {
     const world = await World.start(sim, { servers: 3, callers: 2 });
-    await Promise.all([
-      sim.track("churn", churnUntilClosed(world)),
-      world.chaos(5, 2),
-    ]);
+    await Promise.all([sim.track("churn", churn(world, 40)), world.chaos(5, 2)]);
     await world.whole();
     const names = world.nodes.map(({ name }) => name);
     const agreed = () => new Set(world.nodes.map((it) => directory(it, names))).size === 1;
@@ -59,17 +57,6 @@ scenario(
     }
   },
 );
-
-/** Churn during which nodes may stop under its hands. */
-async function churnUntilClosed(world: World): Promise<void> {
-  for (let round = 0; round < 20; round++) {
-    try {
-      await churn(world, 2);
-    } catch (error) {
-      assert.equal(codeOf(error), "closed");
-    }
-  }
-}
 
 scenario(
   "a second process under the id of one that runs is refused, until the first is gone",
@@ -101,7 +88,7 @@ scenario(
     assert.match(second.value.health().reasons.join(), /seed .*duplicate|older start|refused/);
 
     first.crash({ connections: sim.random.pick(["silent", "reset", "clean"]) });
-    await sim.until(() => isLinked(second, "a"), 20_000);
+    await sim.until(() => isLinked(second, "a") && isLinked(a, "twin"), 20_000);
     const { generation: newer } = second.value.self;
     assert.ok(newer > generation);
     assert.equal(a.value.members().find(({ id }) => id === "twin")!.generation, newer);
@@ -152,7 +139,8 @@ scenario(
     }
     const begun = sim.now;
     await assert.rejects(ask(), { code: "no_quorum" });
-    assert.ok(sim.now - begun <= 2000);
+    // As soon as it is out of reach; deadlines are kept on a grid, which may add a little.
+    assert.ok(sim.now - begun <= 2100, `it took ${sim.now - begun} ms`);
   },
 );
 

@@ -184,9 +184,7 @@ export class World {
     const running = this.nodes.filter(({ state }) => state === "running");
     const serving = this.servers.filter(({ state }) => state === "running");
     return running.every((node) =>
-      serving.every((server) =>
-        server === node || isSettled(node, server.name) && knows(node, server)
-      )
+      serving.every((server) => server === node || isSettled(node, server) && knows(node, server))
     );
   }
 
@@ -330,10 +328,12 @@ export function isLinked({ value }: SimNode<Node>, name: string): boolean {
   return peer?.links.some(({ state, health }) => state === "up" && health !== "unhealthy") ?? false;
 }
 
-/** Whether a node has one link to another, and it is up: of two that were dialled at once, the loser is gone. */
-export function isSettled({ value }: SimNode<Node>, name: string): boolean {
-  const links = value.members().find(({ id }) => id === name)?.links ?? [];
-  return links.length === 1 && links[0].state === "up" && links[0].health !== "unhealthy";
+/** Whether a node has one link to the present start of another, and it is up: of two that were dialled at once, the loser is gone. */
+export function isSettled({ value }: SimNode<Node>, other: SimNode<Node>): boolean {
+  const peer = value.members().find(({ id }) => id === other.name);
+  if (peer?.generation !== other.value.self.generation || peer.links.length !== 1) return false;
+  const [{ state, health }] = peer.links;
+  return state === "up" && health !== "unhealthy";
 }
 
 /** Whether a node has the other's own record, at its present version. */

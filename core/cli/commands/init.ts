@@ -7,6 +7,7 @@ import { nodeTypes } from "@mycnet/protocols/identity";
 import type { NodeType } from "@mycnet/protocols/identity";
 import { MycnetError } from "../../kernel/errors.ts";
 import { didYouMean } from "../../kernel/nearest.ts";
+import { hostId } from "../../node/host_id.ts";
 import { initCluster, type InitResult, type NewNode } from "../../node/identity/authority.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { exitCodes } from "../exit_codes.ts";
@@ -70,17 +71,6 @@ function typeOf(text: string, option: string): NodeType {
       didYouMean(text, nodeTypes)
     }`,
   );
-}
-
-/** The host's name as a node id. */
-function hostId(): string {
-  let name = "";
-  try {
-    name = Deno.hostname();
-  } catch {
-    // Not permitted: any name does.
-  }
-  return name.toLowerCase().replaceAll(/[^a-z0-9._-]/g, "-").slice(0, 63) || "node-1";
 }
 
 /** The nodes that a command line asks for. */

@@ -96,11 +96,16 @@ export function checkShape(value: unknown, where: string): MycnetConfig {
   return value as MycnetConfig;
 }
 
-/** Lays one configuration over another. */
+/** Lays one configuration over another. What is undefined in the upper one lets the lower one through. */
 export function mergeConfig(under: MycnetConfig, over: MycnetConfig): MycnetConfig {
   return {
-    node: { ...under.node, ...over.node },
-    profiles: { ...under.profiles, ...over.profiles },
-    plugins: { ...under.plugins, ...over.plugins },
+    node: { ...under.node, ...defined(over.node) },
+    profiles: { ...under.profiles, ...defined(over.profiles) },
+    plugins: { ...under.plugins, ...defined(over.plugins) },
   };
+}
+
+function defined<T extends object>(object: T | undefined): T {
+  const entries = Object.entries(object ?? {}).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as T;
 }

@@ -8,7 +8,8 @@
  * looked at. What is wrong is reported with file, line and column.
  */
 import { dirname, join, resolve } from "node:path";
-import { parse, type ParseError, printParseErrorCode } from "jsonc-parser";
+import { fileURLToPath } from "node:url";
+import { parse, type ParseError, printParseErrorCode, visit } from "jsonc-parser";
 import { MycnetError } from "../../kernel/errors.ts";
 
 /** A configuration file as read. */
@@ -30,9 +31,26 @@ function position(text: string, offset: number): string {
   return `${before.length}:${before[before.length - 1].length + 1}`;
 }
 
+/** `"PropertyNameExpected"` as `"property name expected"`. */
+function words(code: string): string {
+  return code.replaceAll(/(?!^)[A-Z]/g, (letter) => ` ${letter}`).toLowerCase();
+}
+
+/** The offset of a `__proto__` under the `mycnet` key: the parser would make it the prototype and lose it. */
+function prototypeKey(text: string): number | undefined {
+  let found: number | undefined;
+  visit(text, {
+    onObjectProperty(name, offset, _length, _line, _column, path) {
+      if (name === "__proto__" && path()[0] === "mycnet") found ??= offset;
+    },
+  }, { allowTrailingComma: true });
+  return found;
+}
+
 /**
  * The `mycnet` key of a text, or undefined if there is none.
- * @throws `config_unreadable` when the text is not JSON with comments.
+ * @throws `config_unreadable` when the text is not JSON with comments, `config_invalid` for a
+ * key that no object can have.
  */
 export function parseConfigText(text: string, path: string): unknown {
   const errors: ParseError[] = [];
@@ -41,7 +59,14 @@ export function parseConfigText(text: string, path: string): unknown {
     const { error, offset } = errors[0];
     throw new MycnetError(
       "config_unreadable",
-      `${path}:${position(text, offset)}: ${printParseErrorCode(error)}`,
+      `${path}:${position(text, offset)}: ${words(printParseErrorCode(error))}`,
+    );
+  }
+  const prototype = prototypeKey(text);
+  if (prototype !== undefined) {
+    throw new MycnetError(
+      "config_invalid",
+      `${path}:${position(text, prototype)}: unknown key "__proto__"`,
     );
   }
   if (typeof whole !== "object" || whole === null) return undefined;
@@ -102,9 +127,9 @@ export async function findConfig(
   given: string | undefined,
   cwd: string = Deno.cwd(),
 ): Promise<ConfigFile | undefined> {
-  const named = given ?? variable("MYCNET_CONFIG");
-  if (named !== undefined && named !== "") return await readConfig(resolve(cwd, named));
+  const named = given ?? (variable("MYCNET_CONFIG") || undefined); // Set to nothing is as good as not set.
+  if (named !== undefined) return await readConfig(resolve(cwd, named));
   const found = await nearest(cwd);
   if (found !== undefined || !Deno.build.standalone) return found;
-  return await nearest(dirname(new URL(Deno.mainModule).pathname));
+  return await nearest(dirname(fileURLToPath(Deno.mainModule)));
 }

@@ -49,6 +49,7 @@ export function watchConfig(
     try {
       watcher = Deno.watchFs(file.path);
       for await (const _event of watcher) {
+        if (ended) break;
         settle?.[Symbol.dispose]();
         settle = host.after(settleMs, reread);
       }

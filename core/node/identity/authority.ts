@@ -69,6 +69,8 @@ export interface InitResult {
   readonly caPath: string;
   /** SHA-256 of the root's certificate (DER), lower-case hexadecimal. */
   readonly caFingerprint: string;
+  /** The keys of gossip; readable by their owner alone. */
+  readonly gossipKeyringPath: string;
   readonly nodes: readonly IssuedNode[];
 }
 
@@ -77,6 +79,8 @@ const dayMs = 86_400_000;
 const maxNodes = 10_000;
 /** Random bytes in an admin token; written in hexadecimal. */
 const tokenBytes = 32;
+/** Bytes of a gossip key: AES-256. */
+const gossipKeyBytes = 32;
 
 /** The root authority of a folder, PEM. */
 interface Authority {
@@ -118,6 +122,7 @@ export async function initCluster(options: InitOptions): Promise<InitResult> {
   const cluster = existing ?? options.cluster ?? `mycnet-${host.randomBytes(4).toHex()}`;
   if (existing === undefined) await createAuthority(paths, cluster, options);
   const authority = await readAuthority(paths);
+  await keepGossipKey(paths, host);
   const nodes: IssuedNode[] = [];
   for (const node of options.nodes) {
     const issued = known.get(node.id)
@@ -132,6 +137,7 @@ export async function initCluster(options: InitOptions): Promise<InitResult> {
     caPath: paths.authority,
     caFingerprint: createHash("sha256").update(new X509Certificate(authority.certificate).raw)
       .digest("hex"),
+    gossipKeyringPath: paths.gossipKeyring,
     nodes,
   };
 }
@@ -151,8 +157,7 @@ function check({ stateDir, cluster, nodes, authorityDays, nodeDays }: InitOption
   if (nodes.length > maxNodes) throw invalid(`nodes: at most ${maxNodes} at a time`);
   const seen = new Set<string>();
   for (const { id, type } of nodes) {
-    // "." and ".." would be folders of other things.
-    if (!isNodeId(id) || /^\.+$/.test(id)) {
+    if (!isNodeId(id)) {
       throw invalid(`nodes: an id of ${ids} expected, not ${JSON.stringify(id)}`);
     }
     if (!isNodeType(type)) {
@@ -231,6 +236,14 @@ async function createAuthority(
   await writeWhole(paths.authorityKey, privateKey, privateMode, suffix);
   await writeWhole(paths.authority, certificate, publicMode, suffix);
   await writeWhole(paths.cluster, json({ version: 1, cluster }), publicMode, suffix);
+}
+
+/** A cluster has one gossip key from its beginning; one that was made before there were any gets it now. */
+async function keepGossipKey(paths: ClusterPaths, host: IssuingHost): Promise<void> {
+  if (await readIfThere(paths.gossipKeyring) !== undefined) return;
+  const key = host.randomBytes(gossipKeyBytes).toBase64();
+  const suffix = host.randomBytes(4).toHex();
+  await writeWhole(paths.gossipKeyring, json([key]), privateMode, suffix);
 }
 
 async function readAuthority(paths: ClusterPaths): Promise<Authority> {

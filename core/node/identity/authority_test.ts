@@ -48,9 +48,11 @@ Deno.test("init makes a cluster whose private files are private", async () => {
       [issued!.certPath, issued!.keyPath, issued!.adminTokenPath, issued!.created],
       [certificate, privateKey, adminToken, true],
     );
+    const keys = JSON.parse(await Deno.readTextFile(result.gossipKeyringPath));
+    assert.deepEqual(keys.map((key: string) => Uint8Array.fromBase64(key).length), [32]);
     if (Deno.build.os === "windows") return;
     const authorityKey = join(stateDir, "ca.key");
-    for (const path of [privateKey, adminToken, authorityKey]) {
+    for (const path of [privateKey, adminToken, authorityKey, result.gossipKeyringPath]) {
       assert.equal(await modeOf(path), 0o600, path);
     }
     for (const path of [stateDir, join(stateDir, "nodes"), dir]) {
@@ -93,11 +95,13 @@ Deno.test("init issues certificates that name the node and lead to the root", as
 Deno.test("init adds nodes to the cluster that is there", async () => {
   await inFolder(async (stateDir) => {
     const first = await init(stateDir);
+    const gossipKeys = await Deno.readTextFile(first.gossipKeyringPath);
     assert.ok(isNodeId(first.cluster) && first.cluster.startsWith("mycnet-"));
     const second = await init(stateDir, { nodes: [{ id: "node-2", type: "rhizomorph" }] });
     assert.equal(second.created, false);
     assert.equal(second.cluster, first.cluster);
     assert.equal(second.caFingerprint, first.caFingerprint);
+    assert.equal(await Deno.readTextFile(second.gossipKeyringPath), gossipKeys);
     const names = [...Deno.readDirSync(join(stateDir, "nodes"))].map((it) => it.name).sort();
     assert.deepEqual(names, ["node-1", "node-2"]);
   });

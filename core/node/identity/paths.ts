@@ -9,6 +9,8 @@ export interface ClusterPaths {
   readonly authority: string;
   /** The root authority's private key. Not needed by a running node. */
   readonly authorityKey: string;
+  /** The keys that encrypt gossip: a JSON array in base64, the one in use first. Hyphae are not given it. */
+  readonly gossipKeyring: string;
   /** One folder a node. */
   readonly nodes: string;
   /** Held while the folder is being changed. */
@@ -37,6 +39,7 @@ export function clusterPaths(stateDir: string): ClusterPaths {
     cluster: join(stateDir, "cluster.json"),
     authority: join(stateDir, "ca.pem"),
     authorityKey: join(stateDir, "ca.key"),
+    gossipKeyring: join(stateDir, "gossip.keyring"),
     nodes: join(stateDir, "nodes"),
     lock: join(stateDir, "init.lock"),
   };

@@ -80,8 +80,6 @@ export class Link implements PeerLink {
   ended: LinkCloseReason | undefined;
   /** The goodbye code, once one side said it. */
   goodbyeSaid: { readonly code: string; readonly by: "us" | "peer" } | undefined;
-  /** Monotonic time at which the connection was taken over. */
-  readonly startedAtMs: number;
   /** Monotonic time at which the handshake was done; undefined before. */
   upAtMs: number | undefined;
   /** Monotonic time at which something last arrived. */
@@ -114,7 +112,7 @@ export class Link implements PeerLink {
     this.#host = host;
     this.#events = setup.events;
     this.#messageHandlers = setup.handlers;
-    this.startedAtMs = this.heardAtMs = this.#idleSinceMs = host.now();
+    this.heardAtMs = this.#idleSinceMs = host.now();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.gone = promise;
     this.#resolveGone = resolve;

@@ -61,6 +61,7 @@ export class NodeMessenger implements Messenger, Disposable {
   readonly #incoming: Incoming;
   readonly #names = new Map<string, ResolvedType>();
   readonly #stop = new AbortController();
+  #stopped = false;
   #failed = 0;
   readonly #countFailure = () => void this.#failed++;
 
@@ -194,6 +195,7 @@ export class NodeMessenger implements Messenger, Disposable {
 
   /** Fails what waits, aborts what is being handled, handles no more. */
   [Symbol.dispose](): void {
+    this.#stopped = true;
     this.#stop.abort(new MycnetError("closed", "the node is stopping"));
     this.#incoming[Symbol.dispose]();
     this.#deadlines[Symbol.dispose]();
@@ -242,7 +244,7 @@ export class NodeMessenger implements Messenger, Disposable {
 
   /** The usable link that has room now, if there is one: what a healthy cluster always finds. */
   #roomyLink(node: string, signal: AbortSignal | undefined): PeerLink | undefined {
-    if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
+    if (this.#stopped) throw this.#stop.signal.reason;
     if (signal?.aborted) throw abortedError(signal);
     const link = this.#peers.link(node);
     return link === undefined || link.full ? undefined : link;

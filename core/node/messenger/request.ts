@@ -22,12 +22,7 @@ export class PendingRequest implements ExchangeHandlers {
   #deadline: Deadline | undefined;
   #exchange: Exchange | undefined;
   #settled = false;
-  readonly #aborted = () => {
-    this.#giveUp(
-      "cancelled",
-      new MycnetError("aborted", `${this.#what} was aborted`, { cause: this.#signal?.reason }),
-    );
-  };
+  #aborted: (() => void) | undefined;
 
   /** @param failed runs once when it comes to nothing, before `reject`. */
   constructor(
@@ -52,8 +47,13 @@ export class PendingRequest implements ExchangeHandlers {
   opened(exchange: Exchange, deadline: Deadline, signal: AbortSignal | undefined): void {
     this.#exchange = exchange;
     this.#deadline = deadline;
+    if (signal === undefined) return;
     this.#signal = signal;
-    signal?.addEventListener("abort", this.#aborted, { once: true });
+    this.#aborted = () => {
+      const message = `${this.#what} was aborted`;
+      this.#giveUp("cancelled", new MycnetError("aborted", message, { cause: signal.reason }));
+    };
+    signal.addEventListener("abort", this.#aborted, { once: true });
   }
 
   /** The deadline passed. */
@@ -99,7 +99,7 @@ export class PendingRequest implements ExchangeHandlers {
     if (this.#settled) return false;
     this.#settled = true;
     this.#deadline?.cancel();
-    this.#signal?.removeEventListener("abort", this.#aborted);
+    if (this.#aborted !== undefined) this.#signal?.removeEventListener("abort", this.#aborted);
     return true;
   }
 }

@@ -127,6 +127,23 @@ Deno.test("dials alone, however they cross, end with one link: both sides never 
   );
 });
 
+/** One side dials anew within the millisecond in which the other still believes in the old link. */
+const lostUnnoticed: [number, Step[], ("a" | "b")[]] = [-1113252386, [
+  { kind: "dial", from: "a" },
+  { kind: "wait", ms: 20 },
+  { kind: "lose", at: "b" },
+  { kind: "delay", ms: 0 },
+  { kind: "dial", from: "b" },
+  { kind: "wait", ms: 3 },
+], []];
+
+/** A restart replaces the peer while the decider still waits for one of its links to prove itself. */
+const restartedWhileDialling: [number, Step[], ("a" | "b")[]] = [0, [
+  { kind: "wait", ms: 10 },
+  { kind: "restart", node: "b", gracefully: false },
+  { kind: "dial", from: "a" },
+], ["a", "b"]];
+
 Deno.test("any interleaving of dials, losses and restarts ends with one link on which both agree", async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -135,6 +152,6 @@ Deno.test("any interleaving of dials, losses and restarts ends with one link on 
       fc.constantFrom<readonly ("a" | "b")[]>([], ["a"], ["b"], ["a", "b"]),
       play,
     ),
-    { numRuns: 60 },
+    { numRuns: 60, examples: [lostUnnoticed, restartedWhileDialling] },
   );
 });

@@ -94,6 +94,12 @@ export class AddressBook {
     return undefined;
   }
 
+  /** What sources say of a node. */
+  aboutOf(id: string): PeerHint["about"] {
+    for (const { about } of this.#hintsById.get(id) ?? []) if (about !== undefined) return about;
+    return undefined;
+  }
+
   /** True when some hint names this id, or an address at which it answered. */
   hinted(id: string): boolean {
     if (this.#hintsById.has(id)) return true;

@@ -1,5 +1,5 @@
 /**
- * Two links where one is enough: which one goes.
+ * Two links where one is enough: which one goes, and when.
  *
  * When two nodes dial each other at once, both links come up, and if each side
  * dropped the one it liked less, they could drop both. So one side decides for
@@ -8,20 +8,23 @@
  *
  * The decider goes by these rules, the first that applies:
  * 1. A healthy link beats one that is not.
- * 2. A link that the other side dialled long after the first one was up wins:
- *    the other side would not have dialled if it still had the first.
- * 3. Of simultaneous dials, the one by the lower id (the decider's own) wins.
- * 4. The older wins.
+ * 2. Of dials by different sides, the one by the lower id (the decider's own) wins.
+ * 3. The older wins.
+ *
+ * The other side may also have dialled because the older link is dead and only
+ * the decider has not noticed. So the loser stays until something was heard on
+ * the winner after both were up: a dead winner is found out by its own checks,
+ * and then the loser is all there is.
  */
 
 /** What the decision goes by. Times are monotonic, in milliseconds. */
 export interface Contender {
   readonly direction: "dialled" | "accepted";
   readonly healthy: boolean;
-  /** When the connection was taken over. */
-  readonly startedAtMs: number;
   /** When its handshake was done. */
   readonly upAtMs: number;
+  /** When something last arrived on it. */
+  readonly heardAtMs: number;
 }
 
 /** True when this node decides on the links between the two. */
@@ -29,14 +32,21 @@ export function decides(self: string, peer: string): boolean {
   return self < peer;
 }
 
-/**
- * Which of two links goes, in the eyes of the decider.
- * @param windowMs how far apart two dials may be and still count as simultaneous.
- */
-export function loserOf<C extends Contender>(first: C, second: C, windowMs: number): C {
-  if (first.healthy !== second.healthy) return first.healthy ? second : first;
-  const [older, newer] = first.upAtMs <= second.upAtMs ? [first, second] : [second, first];
-  if (newer.direction === "accepted" && newer.startedAtMs - older.upAtMs > windowMs) return older;
-  if (older.direction !== newer.direction) return older.direction === "dialled" ? newer : older;
-  return newer;
+/** Which of two links stays and which goes, in the eyes of the decider. */
+export function rank<C extends Contender>(
+  first: C,
+  second: C,
+): { readonly winner: C; readonly loser: C } {
+  return wins(first, second) ? { winner: first, loser: second } : { winner: second, loser: first };
+}
+
+/** True once the winner has shown that it works, so that the loser may go. */
+export function proven(winner: Contender, loser: Contender): boolean {
+  return winner.healthy && winner.heardAtMs > Math.max(winner.upAtMs, loser.upAtMs);
+}
+
+function wins(one: Contender, other: Contender): boolean {
+  if (one.healthy !== other.healthy) return one.healthy;
+  if (one.direction !== other.direction) return one.direction === "dialled";
+  return one.upAtMs <= other.upAtMs;
 }

@@ -8,7 +8,7 @@ import { FakeHost } from "../fakes_test.ts";
 import { parseAddress, transportsFor } from "./address.ts";
 import { Backoff } from "./backoff.ts";
 import { AddressBook } from "./book.ts";
-import { type Contender, loserOf } from "./duplicates.ts";
+import { type Contender, proven, rank } from "./duplicates.ts";
 import { RefusalLog } from "./refusals.ts";
 import { Announcer, follow } from "./sources.ts";
 
@@ -61,36 +61,37 @@ Deno.test("backoff waits anywhere from 0 to a bound that grows to the cap, and b
   assert.equal(new Backoff(config, () => 0).next(), 0);
 });
 
-Deno.test("of two links the decider keeps the healthy one, else the one the other side dialled anew, else its own dial", () => {
+Deno.test("of two links the decider keeps the healthy one, else its own dial, else the older", () => {
   const link = (over: Partial<Contender>): Contender => ({
     direction: "dialled",
     healthy: true,
-    startedAtMs: 0,
     upAtMs: 10,
+    heardAtMs: 10,
     ...over,
   });
   const mine = link({});
-  const theirs = link({ direction: "accepted", startedAtMs: 5, upAtMs: 15 });
-  assert.equal(loserOf(mine, theirs, 5000), theirs);
-  assert.equal(loserOf(theirs, mine, 5000), theirs);
+  const theirs = link({ direction: "accepted", upAtMs: 5 });
+  assert.equal(rank(mine, theirs).winner, mine);
   const sick = link({ healthy: false });
-  assert.equal(loserOf(sick, theirs, 5000), sick);
-  const anew = link({ direction: "accepted", startedAtMs: 6000, upAtMs: 6010 });
-  assert.equal(loserOf(mine, anew, 5000), mine);
-  const again = link({ startedAtMs: 6000, upAtMs: 6010 });
-  assert.equal(loserOf(mine, again, 5000), again);
+  assert.equal(rank(sick, theirs).winner, theirs);
+  const again = link({ upAtMs: 20 });
+  assert.equal(rank(again, mine).loser, again);
+  // Nothing goes before the other has shown life since both were up.
+  assert(!proven(link({ heardAtMs: 20 }), again));
+  assert(proven(link({ heardAtMs: 21 }), again));
+  assert(!proven(link({ heardAtMs: 21, healthy: false }), again));
 });
 
 Deno.test("which link goes does not depend on the order of the question", () => {
   const contender = fc.record({
     direction: fc.constantFrom("dialled" as const, "accepted" as const),
     healthy: fc.boolean(),
-    startedAtMs: fc.nat(20_000),
-    lastsMs: fc.integer({ min: 1, max: 100 }),
-  }).map((it) => ({ ...it, upAtMs: it.startedAtMs + it.lastsMs }));
+    upAtMs: fc.nat(1000),
+    heardAtMs: fc.nat(1000),
+  });
   fc.assert(fc.property(contender, contender, (one, two) => {
     fc.pre(one.upAtMs !== two.upAtMs);
-    assert.equal(loserOf(one, two, 5000), loserOf(two, one, 5000));
+    assert.deepEqual(rank(one, two), rank(two, one));
   }));
 });
 

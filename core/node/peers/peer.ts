@@ -35,37 +35,66 @@ export class Peer {
     return this.description.id;
   }
 
-  /** The healthiest usable link, the oldest of equals. */
+  /** The healthiest usable link; of equals the one that was heard from last. */
   best(): Link | undefined {
     let best: Link | undefined;
     for (const link of this.links) {
-      if (!link.usable) continue;
-      if (best === undefined || healthOrder[link.health] < healthOrder[best.health]) best = link;
+      if (link.usable && (best === undefined || better(link, best))) best = link;
     }
     return best;
   }
 
   /** That of its best link. A peer without links is unhealthy unless it is alive and merely idle. */
-  get health(): HealthStatus {
+  health(state: NodeState): HealthStatus {
     let health: HealthStatus | undefined;
     for (const link of this.links) {
       if (health === undefined || healthOrder[link.health] < healthOrder[health]) {
         health = link.health;
       }
     }
-    return health ?? (this.state === "alive" ? "healthy" : "unhealthy");
+    return health ?? (state === "alive" ? "healthy" : "unhealthy");
   }
 
-  /** The peer as shown. `wallOffsetMs` is wall-clock time minus monotonic time. */
-  info(addresses: readonly string[], wallOffsetMs: number): PeerInfo {
+  /**
+   * The peer as shown.
+   * @param wallOffsetMs wall-clock time minus monotonic time.
+   * @param state what membership says. Default: what the links say.
+   */
+  info(
+    addresses: readonly string[],
+    wallOffsetMs: number,
+    state: NodeState = this.state,
+  ): PeerInfo {
     const heard = this.links.map((link) => link.heardAtMs + wallOffsetMs);
     return {
       ...this.description,
-      state: this.state,
-      health: this.health,
+      state,
+      health: this.health(state),
       addresses,
       links: this.links.map((link) => link.info),
       lastSeen: Math.max(this.lastSeen, ...heard),
     };
   }
+}
+
+/** A node that is configured and was never linked: all that is known is its id and addresses. */
+export function unseenPeer(id: string, cluster: string, addresses: readonly string[]): PeerInfo {
+  return {
+    cluster,
+    // What a seed usually is; its hello will tell.
+    type: "sclerotia",
+    id,
+    generation: 0,
+    version: "",
+    state: "joining",
+    health: "unhealthy",
+    addresses,
+    links: [],
+    lastSeen: 0,
+  };
+}
+
+function better(link: Link, than: Link): boolean {
+  const byHealth = healthOrder[link.health] - healthOrder[than.health];
+  return byHealth < 0 || byHealth === 0 && link.heardAtMs > than.heardAtMs;
 }

@@ -9,7 +9,14 @@
  * addresses of the book are dialled a bounded number of rounds, shared by all
  * who wait, unless the node dials in first. A sweep closes what idles.
  */
-import type { MessageHandler, PeerHint, PeerInfo, PeerLink, Peers } from "../../contracts/peers.ts";
+import type {
+  MessageHandler,
+  NodeState,
+  PeerHint,
+  PeerInfo,
+  PeerLink,
+  Peers,
+} from "../../contracts/peers.ts";
 import type { Connection, Transport } from "../../contracts/transport.ts";
 import type { HealthReport } from "../../contracts/health.ts";
 import { codeOf, MycnetError } from "../../kernel/errors.ts";
@@ -25,6 +32,7 @@ import type { PeersConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { Dialler } from "./dialler.ts";
 import { Keeper } from "./keeper.ts";
+import { unseenPeer } from "./peer.ts";
 import { isPermanent, RefusalLog, refusalOf } from "./refusals.ts";
 import { PeerTable } from "./table.ts";
 import { Waiting } from "./waiting.ts";
@@ -42,6 +50,8 @@ export interface NodePeersSetup {
   readonly connectionTimeoutMs: number;
   /** The transports that run now. */
   transports(): Iterable<Transport>;
+  /** What membership says of a node. Absent: links alone tell. */
+  stateOf?(id: string): NodeState | undefined;
 }
 
 /** The counters of FEATURES 82, category `communication`. */
@@ -84,7 +94,6 @@ export class NodePeers implements Peers, AsyncDisposable {
       linksPerPeer: config.linksPerPeer,
       maxPeers: config.maxPeers,
       probeMs: config.healthCheck.interval + config.healthCheck.timeout,
-      simultaneousMs: setup.connectionTimeoutMs,
       hinted: (id) => this.#book.hinted(id),
       usable: (id) => this.#waiting.linked(id),
       unusable: (id) => this.#waiting.unlinked(id),
@@ -176,20 +185,21 @@ export class NodePeers implements Peers, AsyncDisposable {
     target: string,
     options: { signal?: AbortSignal; timeoutMs?: number } = {},
   ): Promise<PeerLink> {
-    const { host, self, connectionTimeoutMs } = this.#setup;
+    const { host, config, connectionTimeoutMs } = this.#setup;
     const address = isAddress(target);
     if (address) parseAddress(target);
     const untilMs = host.now() + (options.timeoutMs ?? connectionTimeoutMs);
-    // Again if the link broke as soon as it was up, within the same time.
+    const signals = [this.#stop.signal, options.signal].filter((it) => it !== undefined);
+    const backoff = new Backoff(config.backoff, () => host.random());
     do {
       if (this.#stop.signal.aborted) throw new MycnetError("closed", "the node is stopping");
-      const id = address ? this.#book.idAt(target) : target;
-      if (id === self.id) {
-        throw new MycnetError("unknown_peer", `"${target}" is this node itself`);
-      }
-      const link = id === undefined ? undefined : this.link(id);
-      if (link !== undefined) return link;
+      const usable = this.#usable(target, address);
+      if (usable !== undefined) return usable;
       await this.#within(this.#demand(target, address), target, untilMs, options.signal);
+      const link = this.#usable(target, address);
+      if (link !== undefined) return link;
+      // It broke as soon as it was up. Again, but not at once, and within the same time.
+      await host.sleep(backoff.next(), AbortSignal.any(signals));
     } while (host.now() < untilMs);
     throw new MycnetError("timeout", `no link to ${target} in time`);
   }
@@ -274,6 +284,15 @@ export class NodePeers implements Peers, AsyncDisposable {
     return this.close("shutting_down", "the node is stopping");
   }
 
+  /** The usable link to a target now. */
+  #usable(target: string, address: boolean): Link | undefined {
+    const id = address ? this.#book.idAt(target) : target;
+    if (id === this.#setup.self.id) {
+      throw new MycnetError("unknown_peer", `"${target}" is this node itself`);
+    }
+    return id === undefined ? undefined : this.link(id);
+  }
+
   /** Sees to a usable link to the target, shared by all who ask. */
   #demand(target: string, address: boolean): Promise<void> {
     let demand = this.#demands.get(target);
@@ -356,7 +375,8 @@ export class NodePeers implements Peers, AsyncDisposable {
     }
     if (link.direction !== "accepted") return;
     this.#refused++;
-    if (reason.kind !== "refused") return;
+    // A connection that just ended, as a port scan's does, is no news; it is counted.
+    if (reason.kind === "transport") return;
     const { code, message, by } = reason;
     const address = link.connection.remoteAddress;
     this.#refusals.tell({ address, direction: "accepted", code, message, by });
@@ -377,23 +397,10 @@ export class NodePeers implements Peers, AsyncDisposable {
     if (peer === undefined) return undefined;
     const { host } = this.#setup;
     const addresses = this.#book.addressesOf(id, peer.announced);
-    return peer.info(addresses, host.wallTime() - host.now());
+    return peer.info(addresses, host.wallTime() - host.now(), this.#setup.stateOf?.(id));
   }
 
-  /** A node that is configured and was never linked: all that is known is its id and addresses. */
   #unseen(id: string): PeerInfo {
-    return {
-      cluster: this.#setup.self.cluster,
-      // What a seed usually is; its hello will tell.
-      type: "sclerotia",
-      id,
-      generation: 0,
-      version: "",
-      state: "joining",
-      health: "unhealthy",
-      addresses: this.#book.addressesOf(id, []),
-      links: [],
-      lastSeen: 0,
-    };
+    return unseenPeer(id, this.#setup.self.cluster, this.#book.addressesOf(id, []));
   }
 }

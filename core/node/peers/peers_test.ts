@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { codeOf } from "../../kernel/errors.ts";
-import { FakeNet, FakeNode } from "../fake_net_test.ts";
-import { configOf } from "../fake_net_test.ts";
+import { linkUp } from "../../contracts/peers.ts";
+import type { Link } from "../links/mod.ts";
+import { configOf, FakeNet, FakeNode } from "../fake_net_test.ts";
 
 const type = 0x03ff;
 const empty = new Uint8Array(0);
@@ -190,21 +191,36 @@ Deno.test("simultaneous dials end with one link, and no exchange on the loser is
   await finish(net, a, b);
 });
 
-Deno.test("a node that lost a link unnoticed by the other gets a new one that stays", async () => {
+Deno.test("a node that lost a link unnoticed by the other gets a new one that stays, at the first try", async () => {
   const net = new FakeNet();
-  const config = { healthCheck: { failureThreshold: 100 } };
-  const [a, b] = [new FakeNode(net, "a", { config }), new FakeNode(net, "b", { config })];
+  const [a, b] = [new FakeNode(net, "a"), new FakeNode(net, "b")];
   await settled(net, a.peers.connect("memory://b"));
-  await net.host.advance(10_000);
-  // Only b learns that the connection is dead.
+  await net.host.until(() => b.linked("a"));
+  // Only b learns that the connection is dead; a, which decides, still believes in it.
   const [wire] = net.open;
   wire.dialer.reading = false;
   b.peers.link("a")!.destroy("lost");
   const link = await settled(net, b.peers.connect("memory://a"));
-  await net.host.advance(100);
-  assert(link.usable, "the decider kept the newer one");
-  assert.equal(a.peers.link("b")?.direction, "accepted");
+  await net.host.until(() => a.peers.get("b")?.links.length === 2, 100);
+  assert.equal(a.peers.link("b")?.direction, "accepted", "the one that was heard from last");
+  await net.host.advance(10_000);
+  assert(link.usable, "the decider waited for the old one to show life");
+  assert.equal(a.peers.get("b")?.links.length, 1);
+  assert.equal(net.dials.length, 2);
   wire.dialer.resume();
+  await finish(net, a, b);
+});
+
+Deno.test("links that come up and break at once are not dialled in a tight loop", async () => {
+  const net = new FakeNet();
+  net.delayMs = 0;
+  const [a, b] = [new FakeNode(net, "a"), new FakeNode(net, "b")];
+  b.host.on(linkUp, (link) => (link as Link).destroy("for the test"));
+  const failing = failure(net, a.peers.connect("memory://b"));
+  await net.host.advance(5000);
+  a.host.on(linkUp, (link) => (link as Link).destroy("for the test"));
+  await failing;
+  assert(net.dials.length < 60, `${net.dials.length} dials in five seconds`);
   await finish(net, a, b);
 });
 

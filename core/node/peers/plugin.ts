@@ -6,7 +6,7 @@ import { discovery } from "../../contracts/discovery.ts";
 import { healthSources } from "../../contracts/health.ts";
 import { identity } from "../../contracts/identity.ts";
 import { metricsSources } from "../../contracts/metrics.ts";
-import { type Peers, peers } from "../../contracts/peers.ts";
+import { memberStates, type Peers, peers } from "../../contracts/peers.ts";
 import { settings } from "../../contracts/settings.ts";
 import { transport } from "../../contracts/transport.ts";
 import { definePlugin } from "../../kernel/define_plugin.ts";
@@ -21,11 +21,17 @@ const plugin: Plugin<Peers> = definePlugin({
   name: "peers",
   summary: "Links to other nodes over every transport there is.",
   provides: peers,
-  needs: { settings, identity, transports: live(transport), sources: live(discovery) },
+  needs: {
+    settings,
+    identity,
+    transports: live(transport),
+    sources: live(discovery),
+    states: live(memberStates),
+  },
   config: peersConfig,
   setup(scope): Peers {
     const { config, host } = scope;
-    const { settings, identity: { self }, transports, sources } = scope.needs;
+    const { settings, identity: { self }, transports, sources, states } = scope.needs;
     const node = scope.own(
       new NodePeers({
         host,
@@ -39,6 +45,13 @@ const plugin: Plugin<Peers> = definePlugin({
         maxConnections: settings.maxConnections,
         connectionTimeoutMs: settings.connectionTimeoutMs,
         transports: () => transports,
+        stateOf: (id) => {
+          for (const source of states) {
+            const state = source.stateOf(id);
+            if (state !== undefined) return state;
+          }
+          return undefined;
+        },
       }),
     );
     const announcer = new Announcer(host, () => ({

@@ -119,7 +119,7 @@ export class RefusalLog {
       direction,
       by,
       code,
-      message,
+      reason: message,
       remedy,
     });
   }

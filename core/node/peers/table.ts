@@ -20,9 +20,11 @@ import type { LinkCloseReason, Refusal } from "@mycnet/protocols/link";
 import type { Hello } from "@mycnet/protocols/negotiation";
 import type { Link } from "../links/mod.ts";
 import { parseAddress } from "./address.ts";
-import { decides, loserOf } from "./duplicates.ts";
+import { type Contender, decides, proven, rank } from "./duplicates.ts";
 import { Peer } from "./peer.ts";
 
+/** How long until the decider looks again at two links of which the better has not proven itself, in ms. */
+const settleMs = 100;
 /** Addresses of one hello that are remembered. */
 const maxAnnounced = 16;
 
@@ -37,8 +39,6 @@ export interface PeerTableSetup {
   readonly maxPeers: number;
   /** How long links that a newer start contests have to show life, in ms. */
   readonly probeMs: number;
-  /** How far apart dials may be and still count as simultaneous, in ms. */
-  readonly simultaneousMs: number;
   /** True for peers that are configured: they are not forgotten. */
   hinted(id: string): boolean;
   /** A peer has a usable link. */
@@ -52,6 +52,7 @@ export class PeerTable implements Disposable {
   readonly #setup: PeerTableSetup;
   readonly #peers = new Map<string, Peer>();
   readonly #probes = new Map<string, Timer>();
+  readonly #settling = new Map<string, Timer>();
 
   /** Empty at first. */
   constructor(setup: PeerTableSetup) {
@@ -158,10 +159,12 @@ export class PeerTable implements Disposable {
     this.#refresh(peer, reason.message);
   }
 
-  /** Ends the tests that are under way. */
+  /** Stops looking at links. */
   [Symbol.dispose](): void {
-    for (const timer of this.#probes.values()) timer[Symbol.dispose]();
-    this.#probes.clear();
+    for (const timers of [this.#probes, this.#settling]) {
+      for (const timer of timers.values()) timer[Symbol.dispose]();
+      timers.clear();
+    }
   }
 
   #peerOf(link: Link): Peer | undefined {
@@ -206,20 +209,23 @@ export class PeerTable implements Disposable {
 
   /** Says goodbye to links that are too many, if that is this node's to decide. */
   #settle(peer: Peer): void {
-    const { host, self, simultaneousMs } = this.#setup;
-    if (!decides(self.id, peer.id)) return;
+    const { host, self } = this.#setup;
+    const { id } = peer;
+    if (!decides(self.id, id) || this.#settling.has(id)) return;
     for (;;) {
-      const contenders = peer.links.filter((link) => link.state === "up").map((link) => ({
-        link,
-        direction: link.direction,
-        healthy: link.usable,
-        startedAtMs: link.startedAtMs,
-        upAtMs: link.upAtMs ?? host.now(),
-      }));
-      if (contenders.length < 2) return;
-      const loser = loserOf(contenders[0], contenders[1], simultaneousMs);
+      const [first, second] = peer.links.filter((link) => link.state === "up").map(contender);
+      if (second === undefined) return;
+      const { winner, loser } = rank(first, second);
+      if (!proven(winner, loser)) break;
       loser.link.goodbye("superseded", "one link between two nodes is enough");
     }
+    const timer = host.after(settleMs, () => {
+      this.#settling.delete(id);
+      // Looked up anew: a restart may have replaced it.
+      const current = this.#peers.get(id);
+      if (current !== undefined) this.#settle(current);
+    });
+    this.#settling.set(id, timer);
   }
 
   #probe(peer: Peer): void {
@@ -245,6 +251,11 @@ export class PeerTable implements Disposable {
     }
     return oldest !== undefined && this.#peers.delete(oldest.id);
   }
+}
+
+function contender(link: Link): Contender & { readonly link: Link } {
+  const { direction, usable, upAtMs, heardAtMs } = link;
+  return { link, direction, healthy: usable, upAtMs: upAtMs ?? heardAtMs, heardAtMs };
 }
 
 /** A link that stands in the way of a newer start of its node. */

@@ -19,6 +19,7 @@ import { type Ambient, ambientCall } from "./context.ts";
 import { CallError } from "./errors.ts";
 import { Inbox } from "./inbox.ts";
 import type { MiddlewareCall, MiddlewareChain } from "./middleware.ts";
+import { routingTarget } from "./routing.ts";
 import { encodeBody, encodeMetadata } from "./wire.ts";
 
 /** Options of a client; those of a single call win over them. */
@@ -42,6 +43,14 @@ export interface ClientOptions {
   readonly priority?: Priority;
   /** Goes with every call. */
   readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** What is wanted of a node. */
+export interface RouteOptions {
+  /** The lowest version of the service that will do. Default 1. */
+  readonly version?: number;
+  /** See {@linkcode ClientOptions.balance}. */
+  readonly balance?: ClientOptions["balance"];
 }
 
 /** Client options, checked. */
@@ -94,6 +103,13 @@ export class Caller {
       priority,
       metadata,
     };
+  }
+
+  /** The node to which a call would go now. */
+  route(service: string, { version = 1, balance }: RouteOptions = {}): string | undefined {
+    const { routing, host } = this.#parts;
+    const balancer = this.defaults({ balance }).balancer();
+    return routing.choose(routingTarget(service, version), host.now(), { balancer })?.id;
   }
 
   /** Calls a method with one answer. */

@@ -308,11 +308,12 @@ export class Directory implements ServingView {
       if (nodes?.size === 0) this.#serving.delete(name);
     }
     if (after === undefined || this.#held.get(after.node)?.left) return;
+    const { node, generation } = after;
     const dialable = after.addresses.length > 0;
     for (const { name, version } of after.services) {
       let nodes = this.#serving.get(name);
       if (nodes === undefined) this.#serving.set(name, nodes = new Map());
-      nodes.set(after.node, { node: after.node, version, dialable });
+      nodes.set(node, { node, generation, version, dialable });
     }
   }
 

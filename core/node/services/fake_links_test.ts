@@ -223,6 +223,7 @@ export class FakePeers implements Peers {
   readonly #dial: FakeDial;
   readonly #host: Host;
   readonly #links = new Map<string, FakeLink>();
+  readonly #lost = new Map<string, PeerInfo>();
   /** Ids of nodes that answer no dial. */
   readonly unreachable = new Set<string>();
   /** Dials so far. */
@@ -238,8 +239,8 @@ export class FakePeers implements Peers {
     return [];
   }
 
-  get(_id: string): PeerInfo | undefined {
-    return undefined;
+  get(id: string): PeerInfo | undefined {
+    return this.#lost.get(id);
   }
 
   link(id: string): FakeLink | undefined {
@@ -278,11 +279,20 @@ export class FakePeers implements Peers {
 
   up(link: FakeLink): void {
     this.#links.set(link.peer.id, link);
+    this.#lost.delete(link.peer.id);
     this.#host.emit(linkUp, link);
   }
 
   lost(link: FakeLink, left: boolean): void {
     this.#links.delete(link.peer.id);
+    this.#lost.set(link.peer.id, {
+      ...link.peer,
+      state: left ? "left" : "dead",
+      health: "unhealthy",
+      addresses: [`memory://${link.peer.id}`],
+      links: [],
+      lastSeen: 0,
+    });
     this.#host.emit(linkDown, { link, reason: "lost" });
     this.#host.emit(peerDown, { peer: link.peer, reason: "lost", left });
   }

@@ -17,7 +17,7 @@ import { messageTypes } from "@mycnet/protocols/frame";
 import { Deadlines } from "../deadlines.ts";
 import { type CallCounts, Parking } from "./attempts.ts";
 import { CallsByName, type NamedOptions } from "./by_name.ts";
-import { Caller, type ClientOptions } from "./caller.ts";
+import { Caller, type ClientOptions, type RouteOptions } from "./caller.ts";
 import { makeClient } from "./client.ts";
 import type { Client, ErrorSchemas, Handlers, Methods, ServiceDefinition } from "./define.ts";
 import { Directory } from "./directory.ts";
@@ -55,6 +55,11 @@ export interface ServiceLayer extends Services {
   ): Client<ServiceDefinition<M, E>>;
   /** Puts middleware around every call, made or served here, until disposed. The first is the outermost. */
   use(middleware: Middleware): Disposable;
+  /**
+   * The node to which a call of a service would go now; undefined while none serves it. To the
+   * balancer it counts as one that was chosen.
+   */
+  route(service: string, options?: RouteOptions): string | undefined;
 }
 
 /** The same capability as `services` of core/contracts, with the whole of what core provides under it. */
@@ -171,6 +176,10 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
 
   use(middleware: Middleware): Disposable {
     return this.#chain.use(middleware);
+  }
+
+  route(service: string, options?: RouteOptions): string | undefined {
+    return this.#caller.route(service, options);
   }
 
   list(): ReturnType<Services["list"]> {

@@ -31,7 +31,7 @@ export {
   type ServiceError,
   serviceError,
 } from "./errors.ts";
-export type { ClientOptions } from "./caller.ts";
+export type { ClientOptions, RouteOptions } from "./caller.ts";
 export type { Middleware, MiddlewareCall } from "./middleware.ts";
 export { type ServeOptions, type ServiceLayer, serviceLayer } from "./layer.ts";
 export { default, servicesPlugin } from "./plugin.ts";

@@ -8,7 +8,9 @@
  * link but no reason against dialling, and last those that failed to answer a
  * dial lately or are believed dead. While calls go to linked nodes, unlinked
  * ones are dialled in the background, a few at a time, so that work spreads to
- * all that offer it rather than staying with whoever was linked first.
+ * all that offer it rather than staying with whoever was linked first. So are
+ * the failed and the dead, one at a time and rarer and rarer: nobody else may
+ * tell this node that they are back. Word of a newer start makes all forgotten.
  *
  * Ranking is paid for once in 100 ms, or when the directory or a link changed,
  * not at each call.
@@ -32,6 +34,8 @@ export interface ServingView {
 /** One node's offer of one service. */
 export interface Serving {
   readonly node: string;
+  /** The start that offers it. */
+  readonly generation: number;
   readonly version: number;
   /** False: nothing is known of how to reach it but the links it makes itself. */
   readonly dialable: boolean;
@@ -50,6 +54,10 @@ export class ServingNode implements Candidate {
   link: PeerLink | undefined;
   /** Under way, shared by all calls that wait for it. */
   dialling: Promise<PeerLink> | undefined;
+  /** The latest start that is known to serve. */
+  generation = 0;
+  /** True: it said goodbye, and is not dialled unasked. */
+  left = false;
   /** Dials in a row that failed. */
   failures = 0;
   /** Monotonic time until which it counts as hard to reach. */
@@ -103,6 +111,8 @@ const rankingLastsMs = 100;
 const enoughLinks = 16;
 /** Background dials at once. */
 const dialsAtOnce = 4;
+/** The same for nodes that failed or are believed dead: each may take its whole timeout. */
+const revivalsAtOnce = 1;
 const avoidInitialMs = 250;
 const avoidLongestMs = 30_000;
 const unlinkedRank = 2;
@@ -181,7 +191,8 @@ export class Routing {
       return link;
     } catch (error) {
       const avoidMs = Math.min(avoidLongestMs, avoidInitialMs * 2 ** node.failures++);
-      node.avoidUntil = this.#host.now() + avoidMs;
+      // Somewhere in the second half: whoever lost it at the same moment does not return as one.
+      node.avoidUntil = this.#host.now() + avoidMs * (1 + this.#host.random()) / 2;
       throw error;
     } finally {
       this.#dials--;
@@ -196,18 +207,20 @@ export class Routing {
     target.best = bestOf(able);
     target.rankedAt = now;
     target.revision = revision;
-    this.#warm(able);
+    this.#warm(able, now);
     if (this.#nodes.size > this.#view.size * 2 + 64) this.#forget();
   }
 
   /** Dials some of those without a link, while others do the work. */
-  #warm(able: readonly Ranked[]): void {
+  #warm(able: readonly Ranked[], now: number): void {
     let links = 0;
     for (const { rank } of able) if (rank < unlinkedRank) links++;
     if (links === 0) return;
     for (const { node, rank } of able) {
-      if (links >= enoughLinks || this.#dials >= dialsAtOnce) return;
-      if (rank !== unlinkedRank || node.dialling !== undefined) continue;
+      if (links >= enoughLinks) return;
+      if (rank < unlinkedRank || node.dialling !== undefined || node.left) continue;
+      if (this.#dials >= (rank === unlinkedRank ? dialsAtOnce : revivalsAtOnce)) continue;
+      if (now < node.avoidUntil) continue;
       links++;
       this.connect(node).catch((error) =>
         this.#host.log.debug("A node that serves could not be dialled.", {
@@ -220,12 +233,18 @@ export class Routing {
 
   #able(target: RoutingTarget, now: number): Ranked[] {
     const able: Ranked[] = [];
-    for (const { node: id, version, dialable } of this.#view.serving(target.service)) {
+    for (const serving of this.#view.serving(target.service)) {
+      const { node: id, generation, version, dialable } = serving;
       if (version < target.version) continue;
       let node = this.#nodes.get(id);
       if (node === undefined) {
         node = new ServingNode(id, id === this.#self);
         this.#nodes.set(id, node);
+      }
+      if (generation > node.generation) {
+        node.generation = generation;
+        node.failures = 0;
+        node.avoidUntil = 0;
       }
       const rank = this.#refresh(node, dialable, now);
       if (rank !== undefined) able.push({ node, rank });
@@ -251,7 +270,10 @@ export class Routing {
     const peer = this.#peers.get(node.id);
     if (!dialable && (peer?.addresses.length ?? 0) === 0) return undefined;
     node.health = peer?.health ?? "healthy";
-    const lost = peer?.state === "dead" || peer?.state === "left";
+    // What is known of the start before says nothing of this one.
+    const known = peer !== undefined && peer.generation >= node.generation ? peer : undefined;
+    node.left = known?.state === "left";
+    const lost = known?.state === "dead" || node.left;
     return lost || now < node.avoidUntil ? avoidedRank : unlinkedRank;
   }
 

@@ -119,3 +119,54 @@ Deno.test("a call for one node goes there and nowhere else", async () => {
   await network.clock.advance(120);
   assert.match((await error).message, /on s9/);
 });
+
+Deno.test("a server that was lost is tried again by itself, rarer and rarer, and used once it answers", async () => {
+  const { network, caller, nodes, client } = cluster(2);
+  await using _ = network;
+  const [first, second] = nodes.map((node) => server(node));
+  await network.settle();
+  await client.safe("x");
+  caller.peers.unreachable.add("s1");
+  caller.peers.link("s1")!.cut();
+  const dials = caller.peers.dials;
+  for (let i = 0; i < 600; i++) {
+    await client.safe("x");
+    await network.clock.advance(100);
+  }
+  const tried = caller.peers.dials - dials;
+  assert.ok(tried >= 6 && tried <= 12, `${tried} dials in a minute`);
+  caller.peers.unreachable.delete("s1");
+  for (let i = 0; i < 310; i++) {
+    await client.safe("x");
+    await network.clock.advance(100);
+  }
+  const before = [first.ran.length, second.ran.length];
+  for (let i = 0; i < 10; i++) await client.safe("x");
+  assert.deepEqual([first.ran.length - before[0], second.ran.length - before[1]], [5, 5]);
+});
+
+Deno.test("a server that is heard to have been started again is used at once", async () => {
+  const network = new FakeNetwork();
+  await using _ = network;
+  const caller = network.add("c");
+  const nodes = ["s1", "s2"].map((id) => network.add(id));
+  for (const node of nodes) network.link("c", node.id);
+  nodes.forEach((node) => server(node));
+  await network.settle();
+  const client = caller.layer.client(work);
+  caller.peers.unreachable.add("s2");
+  await network.crash("s2");
+  for (let i = 0; i < 300; i++) {
+    await client.safe("x");
+    await network.clock.advance(100);
+  }
+  // Its record comes by way of s1: that is all the caller hears of it.
+  caller.peers.unreachable.delete("s2");
+  const again = server(network.add("s2"));
+  network.link("s1", "s2");
+  await network.settle();
+  await client.safe("x");
+  await network.settle();
+  for (let i = 0; i < 10; i++) await client.safe("x");
+  assert.ok(again.ran.length >= 5, `it served ${again.ran.length} calls`);
+});

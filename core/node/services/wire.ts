@@ -13,7 +13,8 @@
  * undefined for what makes no sense, and throws nothing.
  */
 import { type ErrorCode, errorCodes } from "../../kernel/errors.ts";
-import { decode, encode } from "@mycnet/protocols/codec";
+import { decode, encode, encodeShared } from "@mycnet/protocols/codec";
+import { copyOf } from "../slab.ts";
 import { CallError, type CallFailure } from "./errors.ts";
 
 /** The largest body that is sent, in bytes: what fits a frame of the default size beside its fields. */
@@ -33,8 +34,8 @@ const depthKey = ":depth";
  */
 export function encodeBody(value: unknown, name?: string): Uint8Array {
   if (value === undefined) return nothing;
-  const body = encode(value, name);
-  if (body.length <= maxBodyBytes) return body;
+  const body = encodeShared(value, name);
+  if (body.length <= maxBodyBytes) return copyOf(body);
   throw new CallError(
     "too_large",
     `the message has ${body.length} bytes; at most ${maxBodyBytes} can be sent at once`,

@@ -4,7 +4,7 @@
  * as the client reads, so a slow client slows the stream and nothing piles up.
  * A comment every so often keeps proxies from cutting a quiet stream.
  */
-import type { Host, Timer } from "../../../core/kernel/host.ts";
+import type { Host, Timer } from "../kernel/host.ts";
 
 /** How often a comment is sent while no item comes, in ms. */
 const heartbeatMs = 15_000;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FakeHost } from "../../../core/node/fakes_test.ts";
+import { FakeHost } from "../node/fakes_test.ts";
 import { event, eventStream } from "./event_stream.ts";
 
 Deno.test("items are pulled as the client reads, and a quiet stream shows that it lives", async () => {

@@ -1,0 +1,52 @@
+/**
+ * What this member passes on, written into the queue of rumours.
+ *
+ * Rumours are keyed by the member that they are about, so a newer one takes the
+ * place of an older one. They are written anew rather than copied from the packet
+ * they came in: what goes on is what was understood, nothing else.
+ */
+import type { Card, CardStore } from "./cards.ts";
+import type { TransmitQueue } from "./transmit_queue.ts";
+import { messageType, writeAlive, writeVerdict } from "./wire/messages.ts";
+import { MsgpackWriter } from "./wire/msgpack.ts";
+
+/** Writes the rumours of one machine. */
+export class Rumours {
+  readonly #store: CardStore;
+  readonly #queue: TransmitQueue;
+  readonly #writer: MsgpackWriter = new MsgpackWriter(1024);
+
+  /** Into a queue. */
+  constructor(store: CardStore, queue: TransmitQueue) {
+    this.#store = store;
+    this.#queue = queue;
+  }
+
+  /** A member is alive. */
+  alive(card: Card): void {
+    writeAlive(
+      this.#writer.reset(),
+      card.incarnation,
+      this.#store.nameBytes(card.nameId),
+      card.ip,
+      card.port,
+      card.meta,
+      card.versions,
+    );
+    this.#queue.add(this.#writer.copy(), card.nameId);
+  }
+
+  /** A member is suspect. */
+  suspect(id: number, incarnation: number, from: Uint8Array): void {
+    const name = this.#store.nameBytes(id);
+    writeVerdict(this.#writer.reset(), messageType.suspect, incarnation, name, from);
+    this.#queue.add(this.#writer.copy(), id);
+  }
+
+  /** A member is dead, or has left if it says so itself. `done`: it has been sent as often as it should. */
+  dead(id: number, incarnation: number, from: Uint8Array, done?: () => void): void {
+    const name = this.#store.nameBytes(id);
+    writeVerdict(this.#writer.reset(), messageType.dead, incarnation, name, from);
+    this.#queue.add(this.#writer.copy(), id, done);
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * Memberlist's messages: one byte that says which, then a map.
+ *
+ * Keys are those of Go's structs, written in the order in which Go's codec writes
+ * them (alphabetical), so that our bytes equal a memberlist's; read in any order,
+ * unknown ones passed over, missing ones zero. Readers fill a fields object that
+ * belongs to the caller, and names stay where they stand (offsets into the
+ * packet): the machine looks them up by bytes and makes strings for nobody.
+ */
+import { empty, type MsgpackReader, type MsgpackWriter, WireError } from "./msgpack.ts";
+
+/** The first byte of a message. */
+export const messageType = Object.freeze(
+  {
+    ping: 0,
+    indirectPing: 1,
+    ack: 2,
+    suspect: 3,
+    alive: 4,
+    dead: 5,
+    pushPull: 6,
+    compound: 7,
+    user: 8,
+    compressed: 9,
+    encrypted: 10,
+    nack: 11,
+    crc: 12,
+    error: 13,
+  } as const,
+);
+
+/** The longest name of a member, in bytes. */
+export const maxNameBytes = 255;
+/** The longest metadata, in bytes. */
+export const maxMetaBytes = 512;
+
+/** A name, or any bytes, within a packet. */
+export class Span {
+  start = 0;
+  end = 0;
+
+  /** How many bytes. */
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** Nothing. */
+  clear(): void {
+    this.start = this.end = 0;
+  }
+
+  /** Reads it, up to a bound. */
+  read(reader: MsgpackReader, max: number): void {
+    if (reader.raw() > max) throw new WireError(`${reader.to - reader.from} bytes, at most ${max}`);
+    this.start = reader.from;
+    this.end = reader.to;
+  }
+}
+
+/** The fields of suspect and dead. */
+export class VerdictFields {
+  incarnation = 0;
+  readonly node: Span = new Span();
+  /** Who says so. */
+  readonly from: Span = new Span();
+
+  /** @throws {WireError} */
+  read(reader: MsgpackReader): this {
+    this.incarnation = 0;
+    this.node.clear();
+    this.from.clear();
+    for (let left = reader.map(); left > 0; left--) {
+      reader.raw();
+      if (reader.is("From")) this.from.read(reader, maxNameBytes);
+      else if (reader.is("Incarnation")) this.incarnation = reader.uint();
+      else if (reader.is("Node")) this.node.read(reader, maxNameBytes);
+      else reader.skip();
+    }
+    return this;
+  }
+}
+
+/** The fields of alive, and of one member's state in a push/pull. */
+export class AliveFields {
+  incarnation = 0;
+  port = 0;
+  /** Of a push/pull: 0 alive, 1 suspect, 2 dead, 3 left. */
+  state = 0;
+  readonly node: Span = new Span();
+  readonly ip: Span = new Span();
+  readonly meta: Span = new Span();
+  /** Empty, or six bytes. */
+  readonly versions: Span = new Span();
+
+  /** @throws {WireError} */
+  read(reader: MsgpackReader): this {
+    this.incarnation = this.port = this.state = 0;
+    this.node.clear();
+    this.ip.clear();
+    this.meta.clear();
+    this.versions.clear();
+    for (let left = reader.map(); left > 0; left--) {
+      reader.raw();
+      if (reader.is("Addr")) this.ip.read(reader, 16);
+      else if (reader.is("Incarnation")) this.incarnation = reader.uint();
+      // Metadata beyond the limit is read, so that the machine can name the culprit.
+      else if (reader.is("Meta")) this.meta.read(reader, 0xffff);
+      else if (reader.is("Node") || reader.is("Name")) this.node.read(reader, maxNameBytes);
+      else if (reader.is("Port")) this.port = reader.uint();
+      else if (reader.is("State")) this.state = reader.uint();
+      else if (reader.is("Vsn")) this.versions.read(reader, 16);
+      else reader.skip();
+    }
+    if (this.port > 0xffff) throw new WireError(`port ${this.port}`);
+    return this;
+  }
+}
+
+/** The fields of ping and indirect ping. */
+export class PingFields {
+  sequence = 0;
+  /** Who is meant; may be empty. */
+  readonly node: Span = new Span();
+  readonly sourceIp: Span = new Span();
+  sourcePort = 0;
+  readonly source: Span = new Span();
+  /** Indirect only. */
+  readonly target: Span = new Span();
+  /** Indirect only. */
+  port = 0;
+  /** Indirect only: a nack is wanted. */
+  nack = false;
+
+  /** @throws {WireError} */
+  read(reader: MsgpackReader): this {
+    this.sequence = this.sourcePort = this.port = 0;
+    this.nack = false;
+    this.node.clear();
+    this.sourceIp.clear();
+    this.source.clear();
+    this.target.clear();
+    for (let left = reader.map(); left > 0; left--) {
+      reader.raw();
+      if (reader.is("SeqNo")) this.sequence = reader.uint();
+      else if (reader.is("Node")) this.node.read(reader, maxNameBytes);
+      else if (reader.is("SourceAddr")) this.sourceIp.read(reader, 16);
+      else if (reader.is("SourcePort")) this.sourcePort = reader.uint();
+      else if (reader.is("SourceNode")) this.source.read(reader, maxNameBytes);
+      else if (reader.is("Target")) this.target.read(reader, 16);
+      else if (reader.is("Port")) this.port = reader.uint();
+      else if (reader.is("Nack")) this.nack = reader.bool();
+      else reader.skip();
+    }
+    return this;
+  }
+}
+
+/** The fields of ack and nack. */
+export class AckFields {
+  sequence = 0;
+  readonly payload: Span = new Span();
+
+  /** @throws {WireError} */
+  read(reader: MsgpackReader): this {
+    this.sequence = 0;
+    this.payload.clear();
+    for (let left = reader.map(); left > 0; left--) {
+      reader.raw();
+      if (reader.is("SeqNo")) this.sequence = reader.uint();
+      else if (reader.is("Payload")) this.payload.read(reader, 0xffff);
+      else reader.skip();
+    }
+    return this;
+  }
+}
+
+/** Who asks for an ack, and where to send it. */
+export interface PingSource {
+  readonly ip: Uint8Array;
+  readonly port: number;
+  readonly name: Uint8Array;
+}
+
+/** Writes a ping to `node`. */
+export function writePing(
+  writer: MsgpackWriter,
+  sequence: number,
+  node: Uint8Array,
+  source: PingSource,
+): void {
+  writer.byte(messageType.ping).map(5).key("Node").raw(node).key("SeqNo").uint(sequence);
+  writeSource(writer, source);
+}
+
+/** Writes the request that the receiver ping `node`. */
+export function writeIndirectPing(
+  writer: MsgpackWriter,
+  sequence: number,
+  node: Uint8Array,
+  ip: Uint8Array,
+  port: number,
+  nack: boolean,
+  source: PingSource,
+): void {
+  writer.byte(messageType.indirectPing).map(8).key("Nack").bool(nack).key("Node").raw(node);
+  writer.key("Port").uint(port).key("SeqNo").uint(sequence);
+  writeSource(writer, source);
+  writer.key("Target").raw(ip);
+}
+
+function writeSource(writer: MsgpackWriter, source: PingSource): void {
+  writer.key("SourceAddr").raw(source.ip).key("SourceNode").raw(source.name);
+  writer.key("SourcePort").uint(source.port);
+}
+
+/** Writes an ack. */
+export function writeAck(
+  writer: MsgpackWriter,
+  sequence: number,
+  payload: Uint8Array = empty,
+): void {
+  writer.byte(messageType.ack).map(2).key("Payload").rawOrNil(payload);
+  writer.key("SeqNo").uint(sequence);
+}
+
+/** Writes a nack. */
+export function writeNack(writer: MsgpackWriter, sequence: number): void {
+  writer.byte(messageType.nack).map(1).key("SeqNo").uint(sequence);
+}
+
+/** Writes that `node` is suspect or dead; a dead one that says so itself has left. */
+export function writeVerdict(
+  writer: MsgpackWriter,
+  type: typeof messageType.suspect | typeof messageType.dead,
+  incarnation: number,
+  node: Uint8Array,
+  from: Uint8Array,
+): void {
+  writer.byte(type).map(3).key("From").raw(from).key("Incarnation").uint(incarnation);
+  writer.key("Node").raw(node);
+}
+
+/** Writes that `node` is alive. */
+export function writeAlive(
+  writer: MsgpackWriter,
+  incarnation: number,
+  node: Uint8Array,
+  ip: Uint8Array,
+  port: number,
+  meta: Uint8Array,
+  versions: Uint8Array | readonly number[],
+): void {
+  writer.byte(messageType.alive).map(6).key("Addr").raw(ip);
+  writer.key("Incarnation").uint(incarnation).key("Meta").rawOrNil(meta);
+  writer.key("Node").raw(node).key("Port").uint(port).key("Vsn");
+  writeVersions(writer, versions);
+}
+
+/** Writes six versions as bytes. */
+export function writeVersions(
+  writer: MsgpackWriter,
+  versions: Uint8Array | readonly number[],
+): void {
+  writer.rawHead(versions.length);
+  for (let i = 0; i < versions.length; i++) writer.byte(versions[i]!);
+}
