@@ -39,14 +39,14 @@ export function checkAddresses(field: string, addresses: readonly string[]): voi
 
 /** What was made known by hand to one node. */
 export class Joiner {
-  readonly #program: Program;
+  readonly #program: Pick<Program, "add" | "layers">;
   /** Seeds that were joined, by address, the oldest first. */
   readonly #joined = new Map<string, Kept>();
   /** What was added and belongs to whoever added it. */
   readonly #added = new Set<Kept>();
 
   /** Knows of nobody yet. */
-  constructor(program: Program) {
+  constructor(program: Pick<Program, "add" | "layers">) {
     this.#program = program;
   }
 

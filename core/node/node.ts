@@ -274,8 +274,8 @@ export class Node implements AsyncDisposable {
   }
 
   /** Answers an admin request without a socket. @throws `plugin_missing` without an admin plugin. */
-  fetchAdmin(request: Request): Promise<Response> {
-    return this.#kernel.get(admin).fetch(request);
+  async fetchAdmin(request: Request): Promise<Response> {
+    return await this.#kernel.get(admin).fetch(request);
   }
 
   /** Boot is over; createNode calls it. */

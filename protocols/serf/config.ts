@@ -126,7 +126,9 @@ export function checkSerfConfig(config: SerfConfig): void {
     }
   }
   if (maxEventBytes > 1024) {
-    throw new RangeError(`maxEventBytes is at most 1024, not ${maxEventBytes}: a packet holds no more`);
+    throw new RangeError(
+      `maxEventBytes is at most 1024, not ${maxEventBytes}: a packet holds no more`,
+    );
   }
   if (maxRumourBytes < 512) {
     throw new RangeError(`maxRumourBytes is at least 512, not ${maxRumourBytes}`);

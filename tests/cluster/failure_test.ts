@@ -210,7 +210,9 @@ clusterTest("a client's calls survive servers that are killed, paused and restar
     "a second process with a node's id is refused, and the first is undisturbed",
     async () => {
       const at = Date.now();
-      await cluster.declare("twin", ["a", "c"], { node: { id: "b" } });
+      // On another machine, that is with a state folder of its own, as a copied image has it.
+      await cp(cluster.stateDir, `${cluster.folder}/copy`, { recursive: true });
+      await cluster.declare("twin", ["a", "c"], { node: { id: "b", stateDir: "copy" } });
       const twin = stack.use(await cluster.start("twin"));
       const refusal = await logged(twin, "A link was refused.", { by: "peer", code: "duplicate" });
       assert.match(String(refusal.remedy), /Two processes use one node id/);

@@ -4,27 +4,20 @@
  * any two of them apart without either being told. Takes root on Linux and `ip`
  * of iproute2.
  */
-import { delimiter } from "node:path";
-
 /** What is wanted and missing here, or undefined if nothing is. */
 export function namespacesMissing(): string | undefined {
   if (Deno.build.os !== "linux") return "network namespaces are Linux's";
   if (Deno.uid() !== 0) return "making network namespaces takes root";
-  const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
-  const found = folders.some((it) => {
-    try {
-      return Deno.statSync(`${it}/ip`).isFile;
-    } catch {
-      return false;
-    }
-  });
-  if (!found) return "there is no `ip`: install iproute2";
-  const trial = new Deno.Command("ip", {
-    args: ["netns", "exec", "/nonexistent", "true"],
-    stderr: "piped",
-  }).outputSync();
-  const said = new TextDecoder().decode(trial.stderr);
-  return /Operation not permitted/.test(said) ? said.trim() : undefined;
+  const trial = `mycnet-${Deno.pid}-trial`;
+  try {
+    const { success, stderr } = new Deno.Command("ip", { args: ["netns", "add", trial] })
+      .outputSync();
+    if (!success) return new TextDecoder().decode(stderr).trim();
+  } catch {
+    return "there is no `ip`: install iproute2";
+  }
+  new Deno.Command("ip", { args: ["netns", "del", trial] }).outputSync();
+  return undefined;
 }
 
 /** Namespaces around a router. Use with `await using`. */

@@ -33,6 +33,8 @@ export class Exchanges implements ExchangeOwner {
   readonly link: PeerLink;
   readonly #setup: ExchangesSetup;
   readonly #byStream = new StreamMap<LinkExchange>();
+  /** What exchanges that the peer opened are told, once the link is lost. */
+  #lost: Parameters<ExchangeHandlers["closed"]>[0] | undefined;
 
   /** None at first. */
   constructor(setup: ExchangesSetup) {
@@ -67,15 +69,22 @@ export class Exchanges implements ExchangeOwner {
       return;
     }
     const exchange = new LinkExchange(this, stream, openedByPeer);
-    this.#byStream.set(stream, exchange);
     try {
       exchange.handlers = handler.request(exchange, fields, body, upload);
-      if (exchange.handlers === undefined && !exchange.over) {
+      // Most are answered by now and never need to be found again.
+      if (exchange.over) return;
+      if (exchange.handlers === undefined) {
         throw new Error("the handler neither answered nor promised to");
       }
     } catch (error) {
       this.handlerThrew(type, error);
       exchange.reset("internal", "the handler failed; the serving node's log says how");
+      return;
+    }
+    if (this.#lost === undefined) this.#byStream.set(stream, exchange);
+    else {
+      exchange.over = true;
+      this.#closed(exchange, this.#lost);
     }
   }
 
@@ -138,12 +147,14 @@ export class Exchanges implements ExchangeOwner {
 
   /** Tells all that the link is lost. `taken` is the writer's count now. */
   lost(why: string, taken: number): void {
+    const message = `the link closed: ${why}`;
+    this.#lost = { code: "link_lost", message, sent: true };
     const exchanges = this.#byStream.values();
     this.#byStream.clear();
     for (const exchange of exchanges) {
       exchange.over = true;
       const sent = exchange.queuedAt < taken;
-      this.#closed(exchange, { code: "link_lost", message: `the link closed: ${why}`, sent });
+      this.#closed(exchange, { code: "link_lost", message, sent });
     }
   }
 
