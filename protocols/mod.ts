@@ -8,3 +8,4 @@ export * from "./frame/mod.ts";
 export * from "./identity/mod.ts";
 export * from "./link/mod.ts";
 export * from "./negotiation/mod.ts";
+export * from "./serf/mod.ts";

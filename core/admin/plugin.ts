@@ -22,6 +22,7 @@ import { transport } from "../contracts/transport.ts";
 import { definePlugin } from "../kernel/define_plugin.ts";
 import type { Host } from "../kernel/host.ts";
 import { live, type LiveList, type Plugin } from "../kernel/plugin.ts";
+import { ignoreFolder } from "../node/identity/files.ts";
 import { AdminApp } from "./app.ts";
 import {
   adminNotePath,
@@ -80,7 +81,10 @@ async function tokenOf(
   if (token !== undefined) return token;
   if (tokenPath !== undefined) return await loadToken(host, resolve(baseDir, tokenPath));
   // Without a socket nobody comes from outside, and the simulator has no files.
-  return listen ? await loadToken(host, adminTokenPath(stateDir, id)) : makeToken(host);
+  if (!listen) return makeToken(host);
+  const own = await loadToken(host, adminTokenPath(stateDir, id));
+  await ignoreFolder(stateDir);
+  return own;
 }
 
 /** The first of a list that changes. */

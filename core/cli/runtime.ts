@@ -29,7 +29,7 @@ export interface RunningNode {
   plugins(): ReturnType<NodeControl["plugins"]>;
   /** Drains and stops. Resolves once everything is undone; called twice, it is the same stop. */
   stop(reason: string): Promise<void>;
-  /** Resolves when the node has stopped for whatever reason; rejects if stopping failed. */
+  /** Resolves when the node has stopped, for whatever reason. */
   readonly closed: Promise<void>;
 }
 

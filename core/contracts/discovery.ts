@@ -11,7 +11,7 @@ export interface DiscoveredNode {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** A source of addresses (FEATURES 36). Several may run at once. */
+/** A source of addresses. Several may run at once. */
 export interface Discovery {
   /** The instance id of the plugin. */
   readonly id: string;

@@ -1,4 +1,4 @@
-/** Metrics: counters and gauges as categories of names (FEATURES 82). */
+/** Metrics: counters and gauges as categories of names. */
 import { type Slot, slot } from "../kernel/plugin.ts";
 
 /** One contributor's share of a category; read when metrics are read. */

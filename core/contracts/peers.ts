@@ -13,7 +13,7 @@ import type { ResetCode } from "@mycnet/protocols/link";
 import type { NegotiatedProfile } from "@mycnet/protocols/negotiation";
 import type { MessageFields } from "@mycnet/protocols/frame";
 
-/** A member's state (FEATURES 5). Without a membership plugin: alive while linked or configured, dead after losing the last link. */
+/** A member's state. Without a membership plugin: alive while linked or configured, dead after losing the last link. */
 export type NodeState = "alive" | "suspect" | "dead" | "left" | "joining";
 
 /** Who knows better than links do whether a node is a member. */

@@ -51,7 +51,10 @@ export type NodeEvent =
 
 type Emit = (event: NodeEvent) => void;
 
-/** Turns topics into events. The ids that were lost are remembered, so that a return reads as a recovery; at most 10,000. */
+/** Nodes that are remembered as failed; the one that failed longest ago is forgotten first. */
+const maxFailed = 10_000;
+
+/** Turns topics into events. The ids that were lost are remembered, so that a return reads as a recovery. */
 function translate(host: Host, emit: Emit): Disposable {
   const failed = new Set<string>();
   const undo = new DisposableStack();
@@ -60,7 +63,11 @@ function translate(host: Host, emit: Emit): Disposable {
     emit({ at: at(), type: failed.delete(node.id) ? "node_recovered" : "node_joined", node });
   }));
   undo.use(host.on(peerDown, ({ peer: node, reason, left }) => {
-    if (!left && failed.size < 10_000) failed.add(node.id);
+    if (!left) {
+      failed.delete(node.id);
+      failed.add(node.id);
+      if (failed.size > maxFailed) failed.delete(failed.values().next().value!);
+    }
     emit({ at: at(), type: left ? "node_left" : "node_failed", node, reason });
   }));
   undo.use(host.on(linkUp, (link) => {

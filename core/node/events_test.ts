@@ -65,3 +65,16 @@ Deno.test("an aborted signal, a break and the node's end all end the stream", as
   assert.equal((await last).done, true);
   assert.equal((await events.subscribe().next()).done, true, "nothing follows after the end");
 });
+
+Deno.test("nodes remembered as failed are bounded: one that failed long ago returns as a new one", async () => {
+  const host = createHost();
+  using events = new NodeEvents(host);
+  const down = (id: string) => host.emit(peerDown, { peer: node(id), reason: "lost", left: false });
+  for (let at = 0; at <= 10_000; at++) down(`n${at}`);
+  const seen = events.subscribe();
+  for (const id of ["n0", "n1", "n10000"]) host.emit(peerUp, node(id));
+  const types = [await seen.next(), await seen.next(), await seen.next()].map((it) =>
+    it.value.type
+  );
+  assert.deepEqual(types, ["node_joined", "node_recovered", "node_recovered"]);
+});

@@ -15,12 +15,14 @@ import type { Program } from "./program.ts";
 const maxKept = 256;
 /** Seeds that one `join` may name. */
 const maxSeeds = 64;
+/** Addresses that one node may have; the address book takes no more. */
+const maxAddresses = 16;
 
 /** A node as it is made known. */
 export interface KnownNode {
   /** Its id, where it is known; without one, the handshake tells. */
   readonly id?: string;
-  /** `host:port` or `scheme://host:port`, at least one. */
+  /** `host:port` or `scheme://host:port`; 1 to 16. */
   readonly addresses: readonly string[];
 }
 
@@ -30,9 +32,9 @@ interface Kept extends AsyncDisposable {
 }
 
 /** Checks addresses. @throws `invalid_argument` or `address_invalid`, naming the one. */
-export function checkAddresses(field: string, addresses: readonly string[]): void {
-  if (addresses.length < 1 || addresses.length > maxSeeds) {
-    throw new MycnetError("invalid_argument", `${field}: name 1 to ${maxSeeds} addresses`);
+function checkAddresses(field: string, addresses: readonly string[], most: number): void {
+  if (addresses.length < 1 || addresses.length > most) {
+    throw new MycnetError("invalid_argument", `${field}: name 1 to ${most} addresses`);
   }
   for (const address of addresses) parseAddress(address);
 }
@@ -55,16 +57,16 @@ export class Joiner {
    * @throws `invalid_argument` or `address_invalid` before anything is dialled.
    */
   async join(seeds: readonly string[]): Promise<readonly JoinOutcome[]> {
-    checkAddresses("seeds", seeds);
+    checkAddresses("seeds", seeds, maxSeeds);
     return await Promise.all([...new Set(seeds)].map((it) => this.#joinOne(it)));
   }
 
   /**
    * Makes a node known until disposed; it is linked when needed.
-   * @throws as {@linkcode checkAddresses}; `overloaded` when more than `peers.maxHints` are known.
+   * @throws `invalid_argument` or `address_invalid`; `overloaded` when more than `peers.maxHints` are known.
    */
   add({ id, addresses }: KnownNode): AsyncDisposable {
-    checkAddresses("addresses", addresses);
+    checkAddresses("addresses", addresses, maxAddresses);
     const kept = this.#keep(id, addresses, false);
     this.#added.add(kept);
     return {

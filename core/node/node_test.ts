@@ -76,7 +76,11 @@ clusterTest("leaving says goodbye, and the others hear of it as such", async () 
       break;
     }
   }
-  assert.deepEqual([...new Set(seen)].sort(), ["link_down", "link_up", "node_joined", "node_left"]);
+  assert.deepEqual(seen.filter((it) => it !== "link_down").sort(), [
+    "link_up",
+    "node_joined",
+    "node_left",
+  ]);
 });
 
 clusterTest(
@@ -163,7 +167,9 @@ clusterTest(
       cluster.join(Array.from({ length: 65 }, (_, at) => `memory://n${at}`)),
       none,
     );
-    assert.throws(() => cluster.add({ addresses: [] }), { message: /^addresses: name 1 to 64/ });
+    assert.throws(() => cluster.add({ addresses: [] }), {
+      message: /^addresses: name 1 to 16 addresses$/,
+    });
     assert.throws(() => cluster.add({ addresses: ["b"] }), { code: "address_invalid" });
     assert.deepEqual(a.members(), []);
   },

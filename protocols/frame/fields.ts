@@ -1,6 +1,6 @@
 /** The fields that stand first in the payload of every message frame. */
 
-/** Message priorities, the most urgent first (FEATURES 24). */
+/** Message priorities, the most urgent first. */
 export type Priority = "critical" | "high" | "normal" | "low";
 
 /** What a message frame is to its exchange. */

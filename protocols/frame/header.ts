@@ -1,5 +1,5 @@
 /**
- * The 12 bytes that begin every frame (seed 004), big-endian:
+ * The 12 bytes that begin every frame, big-endian:
  *
  *     magic 4 = 0x4D59434E "MYCN" | version 2 = major << 8 | minor | type 2 | size 4
  *

@@ -1,11 +1,11 @@
 /**
  * The one registry of message types.
  *
- * A type is 16 bits. The high byte is the class: 001's five categories, link
- * control and bulk data; the low byte is a member of it (002's messages). A
- * number, once given, is never given again. Names are what code and people
- * use; 004's spellings are aliases. `custom.<anything>` is the type `custom`
- * with the rest of the name as its route.
+ * A type is 16 bits. The high byte is the class: link control, bulk data, and
+ * five categories of messages; the low byte is a member of it. A number, once
+ * given, is never given again. Names are what code and people use; some have a
+ * second spelling. `custom.<anything>` is the type `custom` with the rest of
+ * the name as its route.
  */
 
 /** The classes: the high byte of a type. */
@@ -54,7 +54,7 @@ export const messageTypes = {
 /** The name of a registered type. */
 export type MessageTypeName = keyof typeof messageTypes;
 
-/** Other spellings of registered names: 001's and 002's types, and 004's, as they are written there. */
+/** Second spellings of registered names, as the design documents have them. */
 export const messageAliases: Readonly<Record<string, MessageTypeName>> = {
   Consensus: "consensus.message",
   Spore: "spore.exchange",

@@ -1,4 +1,4 @@
-/** The three types of node: full, semi, client (seeds 000, 001, 003). */
+/** The three types of node: full (sclerotia), semi (rhizomorph), client (hyphae). */
 export type NodeType = "sclerotia" | "rhizomorph" | "hyphae";
 
 /** All node types, the most capable first. */
@@ -24,7 +24,7 @@ export interface NodeCapacity {
   readonly diskBytes?: number;
 }
 
-/** A node as it describes itself in hello and in the directory (FEATURES 3, 4). */
+/** A node as it describes itself in hello and in the directory. */
 export interface NodeDescription extends Principal {
   /** New at each start and greater than the one before: wall-clock milliseconds. */
   readonly generation: number;

@@ -1,4 +1,4 @@
-/** What a link is like: the profiles of FEATURES 12-17 as data. */
+/** What a link is like: the profiles as data. */
 
 /** `minimal`: TLS 1.3, client known by a short-lived certificate. `standard`: mutual TLS 1.3. `high`: and signed messages. */
 export type EncryptionLevel = "minimal" | "standard" | "high";

@@ -1,5 +1,5 @@
 /**
- * The table of profiles: one for each pair of node types (FEATURES 12-17).
+ * The table of profiles: one for each pair of node types.
  *
  * | pair                    | profile          |
  * |-------------------------|------------------|

@@ -22,7 +22,7 @@ export class Context {
   readonly counters: SerfCounters = noCounters();
   /** Rumours by their urgency: intents first. */
   readonly queues: Readonly<Record<"intents" | "queries" | "events", TransmitQueue>>;
-  /** Now, in the driver's clock: set on every way in that tells it. */
+  /** Now, in the driver's clock: set by `enter`. */
   nowMs = 0;
   #swim: Swim | undefined;
   #tokens: number;
@@ -62,6 +62,11 @@ export class Context {
   /** True once the machine below is known. */
   get started(): boolean {
     return this.#swim !== undefined;
+  }
+
+  /** Every way in that tells the time. */
+  enter(nowMs: number): void {
+    if (nowMs > this.nowMs) this.nowMs = nowMs;
   }
 
   /** Tells what happened. */

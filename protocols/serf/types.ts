@@ -1,5 +1,5 @@
 /** What goes into a Serf machine and what comes out of it, as types. */
-import type { MemberState, SwimMember, Versions } from "../swim/types.ts";
+import type { MemberState, Versions } from "../swim/types.ts";
 import type { SerfConfig } from "./config.ts";
 import type { Tags } from "./wire/tags.ts";
 

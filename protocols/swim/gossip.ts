@@ -23,6 +23,7 @@ export class Gossip {
   /** When the next round is; Infinity without news. */
   #gossipMs = Infinity;
   #pushPullMs: number;
+  #spread = false;
 
   /** `sync` begins a push/pull. */
   constructor(
@@ -90,8 +91,15 @@ export class Gossip {
   }
 
   #exchange(): void {
-    const { table, config, selfId, nowMs, status } = this.#c;
-    this.#pushPullMs = nowMs + pushPullMs(config.pushPullIntervalMs, table.size);
+    const { table, config, selfId, nowMs, status, random } = this.#c;
+    const intervalMs = pushPullMs(config.pushPullIntervalMs, table.size);
+    if (!this.#spread) {
+      // The start was spread over the interval of a small cluster; in a large one, over its own.
+      this.#spread = true;
+      this.#pushPullMs = nowMs + random() * (intervalMs - config.pushPullIntervalMs);
+      if (this.#pushPullMs > nowMs) return;
+    }
+    this.#pushPullMs = nowMs + intervalMs;
     if (status !== "active") return;
     const found = table.pick(
       1,

@@ -288,20 +288,28 @@ export class SwimMachine implements Swim {
   }
 
   /**
-   * Takes over the view of another machine on the same {@linkcode CardStore}, as
-   * after a push/pull with it: for simulations that start from a formed cluster.
-   * @throws {TypeError} if the stores differ, or if that machine does not know this one.
+   * Makes machines on one shared {@linkcode CardStore} know each other, alive and
+   * without news, as long after all have joined: for simulations that start from a
+   * formed cluster.
+   * @throws {TypeError} if the stores differ.
    */
-  copyView(other: SwimMachine): void {
-    const { table, selfId } = this.#c;
-    const from = other.#c.table;
-    if (from.store !== table.store) throw new TypeError("the machines must share a CardStore");
-    if (from.state(selfId) !== stateOf.alive) {
-      throw new TypeError("the other does not know this one");
+  static form(machines: readonly SwimMachine[]): void {
+    const [first] = machines;
+    if (first === undefined) return;
+    const { table, store } = first.#c;
+    for (const machine of machines) {
+      const c = machine.#c;
+      if (c.store !== store) throw new TypeError("the machines must share a CardStore");
+      c.queue.clear();
+      const { id, nameId } = c.table.card(c.selfId);
+      if (table.state(nameId) !== stateOf.unknown) continue;
+      store.retain(id);
+      table.add(store.card(id), stateOf.alive);
     }
-    this.#c.queue.clear();
-    table.copy(from);
-    this.#settle();
+    for (const machine of machines) {
+      if (machine !== first) machine.#c.table.copy(table);
+      machine.#settle();
+    }
   }
 
   #find(name: string): number {

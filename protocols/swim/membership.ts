@@ -70,7 +70,9 @@ export class Membership {
     // Most of what arrives is an echo; see that first.
     const known = table.state(id);
     if (known === stateOf.unknown || incarnation < table.incarnation(id)) return;
-    if (known > stateOf.suspect && incarnation === table.incarnation(id)) return;
+    if (known >= stateOf.suspect && incarnation === table.incarnation(id)) {
+      if (known > stateOf.suspect || table.settled(id)) return;
+    }
     const source = store.find(bytes, from.start, from.end);
     const name = source < 0 ? bytes.subarray(from.start, from.end) : store.nameBytes(source);
     this.suspect(id, incarnation, source, name);
@@ -80,7 +82,9 @@ export class Membership {
   hearDead({ incarnation, node, from }: VerdictFields, bytes: Uint8Array): void {
     const { store, table } = this.#c;
     const id = store.find(bytes, node.start, node.end);
-    if (table.state(id) === stateOf.unknown || incarnation < table.incarnation(id)) return;
+    const known = table.state(id);
+    if (known === stateOf.unknown || incarnation < table.incarnation(id)) return;
+    if (known === stateOf.left && incarnation === table.incarnation(id)) return;
     const source = store.find(bytes, from.start, from.end);
     const name = source < 0 ? bytes.subarray(from.start, from.end) : store.nameBytes(source);
     this.#bury(id, incarnation, source === id ? stateOf.left : stateOf.dead, name);
@@ -115,6 +119,7 @@ export class Membership {
     if (incarnation === knownIncarnation && suspicions.has(id)) {
       if (trusted && suspicions.confirm(id, source)) {
         this.#rumours.suspect(id, incarnation, sourceName);
+        if (suspicions.confirmed(id)) table.settle(id);
       }
       return;
     }
@@ -245,6 +250,7 @@ export class Membership {
     const wanted = enough ? config.suspicionConfirmations : 0;
     const minMs = suspicionMinMs(config, members);
     suspicions.begin(id, source, wanted, minMs, suspicionMaxMs(config, members), nowMs);
+    if (wanted === 0) table.settle(id);
   }
 
   /** Suspect and dead members of a push/pull come with a whole card, perhaps newer than ours. */

@@ -77,6 +77,12 @@ export class Suspicions {
     return true;
   }
 
+  /** True if it has as many confirmations as it wants. */
+  confirmed(id: number): boolean {
+    const suspicion = this.#all.get(id);
+    return suspicion !== undefined && suspicion.sources.length > suspicion.wanted;
+  }
+
   /** It is over, one way or the other. */
   end(id: number): void {
     if (this.#all.delete(id) && this.#all.size === 0) this.#earliestMs = Infinity;

@@ -1,11 +1,12 @@
 /**
  * The view of one member: who is there, in what state, at which incarnation.
  *
- * Nine bytes a member: the number of its card (4), the incarnation of the last
- * verdict (4), the state (1), in arrays indexed by the store's number of the
- * name. Times are kept only of those that are not alive. The verdict's
- * incarnation and the card's may differ: a suspicion can arrive before the alive
- * message that it is about, and then the card is known to be out of date.
+ * Eight bytes a member, indexed by the store's number of the name: the state and
+ * the number of its card in one word, the incarnation of the last verdict in the
+ * next, so that an echo is recognized by one look at memory. Times are kept only of those
+ * that are not alive. The verdict's incarnation and the card's may differ: a
+ * suspicion can arrive before the alive message that it is about, and then the
+ * card is known to be out of date.
  *
  * The order of probing (SWIM section 4.3: each once in a round, in random order)
  * needs no list: a round walks a random permutation of the numbers, computed by a
@@ -17,6 +18,10 @@ import { stateNames, stateOf } from "./verdicts.ts";
 import type { SwimMember } from "./types.ts";
 
 const triesAtRandom = 32;
+/** The first word of an entry: the card's number, a mark, the state. */
+const cardMask = 0x0fffffff;
+const settledBit = 0x10000000;
+const stateShift = 29;
 
 /** The members known to one machine, by the number of their name. */
 export class MemberTable {
@@ -28,9 +33,7 @@ export class MemberTable {
   /** When those that are not alive became so. */
   readonly since: Map<number, number> = new Map();
   readonly #random: () => number;
-  #cards: Uint32Array;
-  #incarnations: Uint32Array;
-  #states: Uint8Array;
+  #entries: Uint32Array;
   /** Every number of a member is below this. */
   #limit = 0;
   #walkBits = 0;
@@ -43,29 +46,37 @@ export class MemberTable {
   constructor(store: CardStore, random: () => number, expected: number) {
     this.store = store;
     this.#random = random;
-    this.#cards = new Uint32Array(expected);
-    this.#incarnations = new Uint32Array(expected);
-    this.#states = new Uint8Array(expected);
+    this.#entries = new Uint32Array(2 * expected);
   }
 
   /** Bytes that the view takes, the shared store not counted. */
   get bytes(): number {
-    return this.#cards.byteLength + this.#incarnations.byteLength + this.#states.byteLength;
+    return this.#entries.byteLength;
   }
 
   /** The state of a member; 0 if it is unknown, also for -1. */
   state(id: number): number {
-    return id >= 0 && id < this.#limit ? this.#states[id]! : stateOf.unknown;
+    return id >= 0 && id < this.#limit ? this.#entries[2 * id]! >>> stateShift : stateOf.unknown;
   }
 
   /** The incarnation of the last verdict. */
   incarnation(id: number): number {
-    return this.#incarnations[id]!;
+    return this.#entries[2 * id + 1]!;
   }
 
   /** What the member said of itself last. */
   card(id: number): Card {
-    return this.store.card(this.#cards[id]!);
+    return this.store.card(this.#entries[2 * id]! & cardMask);
+  }
+
+  /** True if nothing more can be learnt from echoes of the last verdict; see {@linkcode MemberTable.settle}. */
+  settled(id: number): boolean {
+    return (this.#entries[2 * id]! & settledBit) !== 0;
+  }
+
+  /** Marks that echoes of the last verdict say nothing new. The next verdict clears it. */
+  settle(id: number): void {
+    this.#entries[2 * id]! |= settledBit;
   }
 
   /** Enters a member. The card's reference becomes the table's. */
@@ -73,25 +84,26 @@ export class MemberTable {
     const id = card.nameId;
     this.#room(id);
     if (id >= this.#limit) this.#limit = id + 1;
-    this.#cards[id] = card.id;
-    this.#incarnations[id] = card.incarnation;
-    this.#states[id] = state;
+    this.#entries[2 * id] = card.id | state << stateShift;
+    this.#entries[2 * id + 1] = card.incarnation;
     this.size++;
     if (state <= stateOf.suspect) this.live++;
   }
 
   /** Takes a newer card. Its reference becomes the table's, the old one's is given back. */
   describe(card: Card): void {
-    const old = this.#cards[card.nameId]!;
-    this.#cards[card.nameId] = card.id;
-    this.store.release(old);
+    const at = 2 * card.nameId;
+    const old = this.#entries[at]!;
+    this.#entries[at] = card.id | old & ~cardMask;
+    this.store.release(old & cardMask);
   }
 
   /** Takes a verdict. */
   judge(id: number, incarnation: number, state: number, nowMs: number): void {
-    const before = this.#states[id]!;
-    this.#incarnations[id] = incarnation;
-    this.#states[id] = state;
+    const entry = this.#entries[2 * id]!;
+    const before = entry >>> stateShift;
+    this.#entries[2 * id] = entry & cardMask | state << stateShift;
+    this.#entries[2 * id + 1] = incarnation;
     if (state === stateOf.alive) this.since.delete(id);
     else if (state !== before) this.since.set(id, nowMs);
     this.live += Number(state <= stateOf.suspect) - Number(before <= stateOf.suspect);
@@ -99,37 +111,34 @@ export class MemberTable {
 
   /** Forgets a member. */
   remove(id: number): void {
-    if (this.#states[id]! <= stateOf.suspect) this.live--;
-    this.#states[id] = stateOf.unknown;
+    const entry = this.#entries[2 * id]!;
+    if (entry >>> stateShift <= stateOf.suspect) this.live--;
+    this.#entries[2 * id] = 0;
     this.since.delete(id);
     this.size--;
-    this.store.release(this.#cards[id]!);
+    this.store.release(entry & cardMask);
   }
 
   /** Forgets everybody. */
   clear(): void {
-    for (let id = 0; id < this.#limit; id++) if (this.#states[id] !== 0) this.remove(id);
+    for (let id = 0; id < this.#limit; id++) if (this.#entries[2 * id] !== 0) this.remove(id);
   }
 
   /** Takes over all that another table on the same store knows, its own knowledge lost. */
   copy(other: MemberTable): void {
     this.clear();
     this.#room(other.#limit - 1);
-    this.#cards.set(other.#cards.subarray(0, other.#limit));
-    this.#incarnations.set(other.#incarnations.subarray(0, other.#limit));
-    this.#states.set(other.#states.subarray(0, other.#limit));
+    this.#entries.set(other.#entries.subarray(0, 2 * other.#limit));
     this.#limit = other.#limit;
     this.size = other.size;
     this.live = other.live;
     for (const [id, sinceMs] of other.since) this.since.set(id, sinceMs);
-    for (let id = 0; id < this.#limit; id++) {
-      if (this.#states[id] !== 0) this.store.retain(this.#cards[id]!);
-    }
+    this.each((id) => this.store.retain(this.#entries[2 * id]! & cardMask));
   }
 
   /** Calls with the number of every member. */
   each(visit: (id: number) => void): void {
-    for (let id = 0; id < this.#limit; id++) if (this.#states[id] !== 0) visit(id);
+    for (let id = 0; id < this.#limit; id++) if (this.#entries[2 * id] !== 0) visit(id);
   }
 
   /** A snapshot of one member. */
@@ -142,8 +151,8 @@ export class MemberTable {
       port,
       meta,
       versions,
-      state: stateNames[this.#states[id]!]!,
-      incarnation: this.#incarnations[id]!,
+      state: stateNames[this.state(id)]!,
+      incarnation: this.incarnation(id),
     };
     const sinceMs = this.since.get(id);
     return sinceMs === undefined ? member : { ...member, sinceMs };
@@ -156,7 +165,7 @@ export class MemberTable {
   pick(count: number, wanted: (id: number) => boolean, into: number[]): number {
     let found = 0;
     const take = (id: number): boolean => {
-      if (this.#states[id] === 0 || !wanted(id)) return false;
+      if (this.state(id) === stateOf.unknown || !wanted(id)) return false;
       for (let i = 0; i < found; i++) if (into[i] === id) return false;
       into[found++] = id;
       return true;
@@ -188,7 +197,7 @@ export class MemberTable {
       }
       while (this.#walkAt < 1 << this.#walkBits) {
         const id = this.#permute(this.#walkAt++);
-        if (id < this.#limit && this.#states[id] !== 0 && wanted(id)) return id;
+        if (this.state(id) !== stateOf.unknown && wanted(id)) return id;
       }
     }
     return -1;
@@ -216,14 +225,10 @@ export class MemberTable {
   }
 
   #room(id: number): void {
-    if (id < this.#states.length) return;
-    const capacity = Math.max(16, id + 1, Math.ceil(this.#states.length * 1.5));
-    const grow = <T extends Uint8Array | Uint32Array>(old: T, grown: T): T => {
-      grown.set(old);
-      return grown;
-    };
-    this.#cards = grow(this.#cards, new Uint32Array(capacity));
-    this.#incarnations = grow(this.#incarnations, new Uint32Array(capacity));
-    this.#states = grow(this.#states, new Uint8Array(capacity));
+    const capacity = this.#entries.length / 2;
+    if (id < capacity) return;
+    const grown = new Uint32Array(2 * Math.max(16, id + 1, Math.ceil(capacity * 1.5)));
+    grown.set(this.#entries);
+    this.#entries = grown;
   }
 }

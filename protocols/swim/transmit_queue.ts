@@ -14,6 +14,8 @@ interface Entry {
   bytes: Uint8Array | undefined;
   readonly key: number | string | undefined;
   readonly done: (() => void) | undefined;
+  /** How often it has been sent. */
+  sent: number;
 }
 
 /** Those that do not fit are passed over so often before a search ends. */
@@ -24,6 +26,9 @@ export class TransmitQueue {
   readonly #maxEntries: number;
   readonly #buckets: Entry[][] = [];
   readonly #keyed: Map<number | string, Entry> = new Map();
+  // Used within one call only, and empty between calls.
+  readonly #taken: Entry[] = [];
+  readonly #passed: Entry[] = [];
   #size = 0;
   /** Replaced ones that still stand in a bucket. */
   #stale = 0;
@@ -46,7 +51,7 @@ export class TransmitQueue {
   add(bytes: Uint8Array, key?: number | string, done?: () => void): void {
     if (key !== undefined) this.remove(key);
     if (this.#size >= this.#maxEntries) this.#evict();
-    const entry: Entry = { bytes, key, done };
+    const entry: Entry = { bytes, key, done, sent: 0 };
     if (this.#buckets.length === 0) this.#buckets.push([]);
     this.#buckets[0]!.push(entry);
     if (key !== undefined) this.#keyed.set(key, entry);
@@ -78,46 +83,53 @@ export class TransmitQueue {
     let free = bytes;
     let count = 0;
     let misses = 0;
-    // From the most sent bucket down would send a rumour twice; so up, moving behind the cursor.
-    const moved: Entry[][] = [];
-    const finished: Entry[] = [];
-    for (let sent = 0; sent < this.#buckets.length && misses < maxMisses; sent++) {
-      const bucket = this.#buckets[sent]!;
-      let kept = bucket.length; // Everything from here on has been looked at and stays.
-      const stay: Entry[] = [];
+    const buckets = this.#buckets;
+    const taken = this.#taken;
+    const passed = this.#passed;
+    // Upwards; what is taken moves up only afterwards, or it would be taken twice.
+    for (let sent = 0; sent < buckets.length; sent++) {
+      const bucket = buckets[sent]!;
+      let kept = bucket.length;
       while (kept > 0 && count < maxCount && misses < maxMisses && free > overhead) {
         const entry = bucket[--kept]!;
-        if (entry.bytes === undefined) {
-          this.#stale--;
-          continue;
-        }
-        if (entry.bytes.length + overhead > free) {
+        const { bytes } = entry;
+        if (bytes === undefined) this.#stale--;
+        else if (bytes.length + overhead > free) {
           misses++;
-          stay.push(entry);
-          continue;
+          passed.push(entry);
+        } else {
+          free -= bytes.length + overhead;
+          count++;
+          into.push(bytes);
+          entry.sent++;
+          taken.push(entry);
         }
-        free -= entry.bytes.length + overhead;
-        count++;
-        into.push(entry.bytes);
-        if (sent + 1 >= limit) finished.push(entry);
-        else (moved[sent] ??= []).push(entry);
       }
       bucket.length = kept;
-      while (stay.length > 0) bucket.push(stay.pop()!);
-      if (count >= maxCount || free <= overhead) break;
+      while (passed.length > 0) bucket.push(passed.pop()!);
+      if (count >= maxCount || misses >= maxMisses || free <= overhead) break;
     }
-    for (let sent = 0; sent < moved.length; sent++) {
-      const entries = moved[sent];
-      if (entries === undefined) continue;
-      if (this.#buckets.length === sent + 1) this.#buckets.push([]);
-      const bucket = this.#buckets[sent + 1]!;
-      // Newest last again.
-      for (let i = entries.length - 1; i >= 0; i--) bucket.push(entries[i]!);
-    }
-    while (this.#buckets.length > 0 && this.#buckets.at(-1)!.length === 0) this.#buckets.pop();
-    // Last, because `done` may add to the queue.
-    for (const entry of finished) this.#finish(entry);
+    this.#moveUp(limit);
     return bytes - free;
+  }
+
+  /** From the last taken to the first, so that in its new bucket the newest stands last again. */
+  #moveUp(limit: number): void {
+    const buckets = this.#buckets;
+    const taken = this.#taken;
+    const finished = this.#passed;
+    while (taken.length > 0) {
+      const entry = taken.pop()!;
+      if (entry.sent >= limit) {
+        finished.push(entry);
+        continue;
+      }
+      while (buckets.length <= entry.sent) buckets.push([]);
+      buckets[entry.sent]!.push(entry);
+    }
+    while (buckets.length > 0 && buckets.at(-1)!.length === 0) buckets.pop();
+    // Last, because `done` may add to the queue.
+    while (finished.length > 0) this.#finish(finished.pop()!);
   }
 
   /** Drops everything; no `done` is called. */

@@ -89,8 +89,8 @@ clusterTest("a client's calls survive servers that are killed, paused and restar
     const b = running.get("b")!;
     const at = Date.now();
     await b.child.kill();
-    const noticed = after(at, await logged(client, lost, { node: "b" }));
-    assert.ok(noticed < 1000, `noticed after ${noticed} ms: that was silence, not a closed socket`);
+    const noticed = await logged(client, lost, { node: "b" });
+    assert.match(String(noticed.reason), /closed the connection|broke/, "silence takes longer");
     await tallied(
       client,
       "answers of the two that are left",
@@ -132,7 +132,7 @@ clusterTest("a client's calls survive servers that are killed, paused and restar
   });
 
   await step(
-    "a long pause ends the link within two seconds; then the node is used again",
+    "a long pause ends the link after three silent checks; then the node is used again",
     async () => {
       const b = running.get("b")!;
       const at = Date.now();
@@ -143,14 +143,14 @@ clusterTest("a client's calls survive servers that are killed, paused and restar
         at,
         (tally) => tally.links.b?.health === "degraded" ? tally.at - at : undefined,
       );
-      assert.ok(avoided < 1200, `a silent node was still asked after ${avoided} ms`);
+      assert.ok(avoided < 2000, `a silent node was still asked after ${avoided} ms`);
       const down = await client.child.log(
         "the end of the link to b",
         (line) =>
           line.message === lost && line.node === "b" && after(at, line) >= 0 ? line : undefined,
       );
       assert.match(String(down.reason), /is unhealthy/);
-      assert.ok(after(at, down) < 2500, `it took ${after(at, down)} ms`);
+      assert.ok(after(at, down) < 4000, `it took ${after(at, down)} ms`);
       // What was asked of b before anybody knew is asked of others now.
       await tallied(
         client,

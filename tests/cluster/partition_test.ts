@@ -67,7 +67,7 @@ Deno.test({
       logged(b, "A node is linked no more.", { node: "a" }),
     ]);
     const noticedMs = Date.parse(String(lostByA["@timestamp"])) - cutAt;
-    assert.ok(noticedMs < 2500, `noticed after ${noticedMs} ms`);
+    assert.ok(noticedMs < 4000, `noticed after ${noticedMs} ms`);
     assert.ok(lostByB);
     await answers("answers of c alone", Date.now(), (by) => by.join() === "c");
     for (const other of [a, b]) {

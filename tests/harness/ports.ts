@@ -1,7 +1,7 @@
 /** Ports for tests. */
+import { freePorts } from "../../core/cli/demo/ports.ts";
 
-/** A loopback port at which nobody listened a moment ago. */
+/** A loopback port at which nobody listened a moment ago, and that no outgoing connection is given. */
 export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  return freePorts(1, Math.random)[0];
 }

@@ -40,7 +40,7 @@ scenario(
 
 scenario(
   "idempotent calls survive any mixture of faults that ends in time",
-  { seeds: 10, maxVirtualMs: 600_000 },
+  { seeds: 6, maxVirtualMs: 600_000 },
   async (sim) => {
     const world = await World.start(sim, { servers: 3, callers: 2, handlerMs: 100 });
     // A caller that is cut off waits, and so does its call, as long as its deadline allows. It has
@@ -124,7 +124,7 @@ scenario(
 
 scenario(
   "a stalled server is routed around, and used again when it moves on",
-  { seeds: 5 },
+  { seeds: 3 },
   async (sim) => {
     const world = await World.start(sim, { servers: 3, callers: 1 });
     const { book } = world;

@@ -98,13 +98,7 @@ export class Cluster {
 
   /** Everybody knows everybody, and nobody has news. */
   form(): void {
-    const [first] = this.nodes;
-    for (const node of this.nodes.slice(1)) {
-      this.#exchange(node, first!);
-    }
-    for (const node of this.nodes.slice(1)) node.machine.copyView(first!.machine);
-    // The first one forgets its rumours as the others did.
-    if (this.nodes.length > 1) first!.machine.copyView(this.nodes[1]!.machine);
+    SwimMachine.form(this.nodes.map((node) => node.machine));
     for (const node of this.nodes) this.settle(node);
   }
 
@@ -204,7 +198,8 @@ export class Cluster {
       },
       {
         packet: (to, bytes) => this.#packet(node, to, bytes),
-        open: (stream) => this.#opened === undefined ? this.#open(node, stream) : this.#opened(stream),
+        open: (stream) =>
+          this.#open(node, stream),
         ...(events === false ? {} : {
           event: (event: SwimEvent) => {
             this.events.push({ ...event, atMs: this.now, at: index });
@@ -277,23 +272,6 @@ export class Cluster {
       );
     });
   }
-
-  /** A push/pull at once, without the network. */
-  #exchange(from: Node, to: Node): void {
-    let opened: SwimStream | undefined;
-    const { machine } = from;
-    // The driver's `open` is bypassed by asking for the stream that `join` makes.
-    const original = this.#opened;
-    this.#opened = (stream) => opened = stream;
-    machine.join([to.address], this.now);
-    this.#opened = original;
-    opened!.handleConnected(this.now);
-    const served = to.machine.accept(from.address, this.now)!;
-    served.handleBytes(opened!.takeOutput()!, this.now);
-    opened!.handleBytes(served.takeOutput()!, this.now);
-  }
-
-  #opened: ((stream: SwimStream) => void) | undefined;
 }
 
 /** The name of a member by its index. */

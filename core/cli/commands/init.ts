@@ -2,11 +2,12 @@
  * `mycnet init`: a cluster's identity on this machine, and the key in deno.json
  * that declares its node. Run again, it adds nodes to the cluster.
  */
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import { nodeTypes } from "@mycnet/protocols/identity";
 import type { NodeType } from "@mycnet/protocols/identity";
 import { MycnetError } from "../../kernel/errors.ts";
 import { didYouMean } from "../../kernel/nearest.ts";
+import { ignoreFolder } from "../../node/identity/files.ts";
 import { hostId } from "../../node/host_id.ts";
 import { initCluster, type InitResult, type NewNode } from "../../node/identity/authority.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
@@ -93,15 +94,6 @@ export function wantedNodes({ id, type, nodes, host }: Options): readonly NewNod
     }
     return { id: name, type: own === undefined ? usual : typeOf(own, "--nodes"), names: host };
   });
-}
-
-/** Keeps keys out of version control, whatever the project's own rules say. */
-async function ignoreFolder(stateDir: string): Promise<void> {
-  try {
-    await Deno.writeTextFile(join(stateDir, ".gitignore"), "*\n", { createNew: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  }
 }
 
 /** `node.id` of an unchecked `mycnet` key. */

@@ -17,6 +17,7 @@ import { initCluster } from "../../node/identity/authority.ts";
 import type { NodeType } from "@mycnet/protocols/identity";
 import { Child } from "./children.ts";
 import { clearDead, makeFolder, temporaryRoot } from "./folder.ts";
+import { freePorts } from "./ports.ts";
 import type { Report } from "./reports.ts";
 import { Story, type Verdict } from "./story.ts";
 import type { ViewState } from "./view.ts";
@@ -160,7 +161,7 @@ class Demo {
     const stateDir = join(this.#folder, "state");
     await initCluster({ stateDir, cluster: "demo", nodes: cast, host: this.#host });
     const listening = cast.filter((it) => it.type !== "hyphae");
-    const ports = freePorts(listening.length);
+    const ports = freePorts(listening.length, () => this.#host.random());
     listening.forEach(({ id }, i) => this.#addresses.set(id, `127.0.0.1:${ports[i]}`));
     for (const { id, type } of cast) {
       const seeds = listening.filter((it) => it.id !== id)
@@ -269,15 +270,4 @@ class Demo {
       status: this.#status,
     });
   }
-}
-
-/** Ports that were free a moment ago, all different. */
-function freePorts(count: number): number[] {
-  const listeners = Array.from(
-    { length: count },
-    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  );
-  const ports = listeners.map((it) => (it.addr as Deno.NetAddr).port);
-  for (const listener of listeners) listener.close();
-  return ports;
 }

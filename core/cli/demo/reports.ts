@@ -1,6 +1,6 @@
 /**
  * What a demo's children tell their parent: one JSON object a line on standard
- * output. The parent trusts them no further than their shape.
+ * output. Whatever else they print (a warning of Deno's, say) is no report.
  */
 
 /** A child is up. */

@@ -5,7 +5,8 @@
  * none (a symlink swapped by an orchestrator, a network file system). Events
  * come in bursts while an editor writes, so the file is read once they have
  * settled. A file that is gone or half written changes nothing: the next
- * complete version does.
+ * complete version does. It is not even reported unless it is found so twice,
+ * since whoever writes in place empties the file first.
  */
 import type { Host, Timer } from "../../kernel/host.ts";
 import { type ConfigFile, readConfig } from "./file.ts";
@@ -24,6 +25,7 @@ export function watchConfig(
 ): AsyncDisposable {
   let lastText = file.text;
   let lastFailure = "";
+  let suspected = "";
   let ended = false;
   let settle: Timer | undefined;
   let reading: Promise<void> = Promise.resolve();
@@ -31,18 +33,27 @@ export function watchConfig(
   const read = async () => {
     try {
       const now = await readConfig(file.path);
-      lastFailure = "";
+      lastFailure = suspected = "";
       if (ended || now.text === lastText) return;
       lastText = now.text;
       changed(now);
     } catch (error) {
       const { message } = error as Error;
       if (ended || message === lastFailure) return;
+      if (message !== suspected) {
+        suspected = message;
+        soon();
+        return;
+      }
       lastFailure = message;
       failed(error as Error);
     }
   };
   const reread = () => reading = reading.then(read);
+  const soon = () => {
+    settle?.[Symbol.dispose]();
+    settle = host.after(settleMs, reread);
+  };
 
   let watcher: Deno.FsWatcher | undefined;
   const watching = (async () => {
@@ -50,8 +61,7 @@ export function watchConfig(
       watcher = Deno.watchFs(file.path);
       for await (const _event of watcher) {
         if (ended) break;
-        settle?.[Symbol.dispose]();
-        settle = host.after(settleMs, reread);
+        soon();
       }
     } catch {
       // Not permitted, or too many watches: the regular re-read has to do.

@@ -3,6 +3,8 @@
  * written beside their place under a name of chance, synced, then renamed.
  */
 
+import { join } from "node:path";
+
 /** Readable and writable by the owner alone. */
 export const privateMode = 0o600;
 /** Readable by all, for certificates. */
@@ -36,6 +38,15 @@ export async function writeNew(path: string, text: string, mode: number): Promis
   let rest: Uint8Array = new TextEncoder().encode(text);
   while (rest.length > 0) rest = rest.subarray(await file.write(rest));
   await file.sync();
+}
+
+/** Keeps a state folder's keys and tokens out of version control, whatever the project's own rules say. */
+export async function ignoreFolder(stateDir: string): Promise<void> {
+  try {
+    await Deno.writeTextFile(join(stateDir, ".gitignore"), "*\n", { createNew: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
 }
 
 /** The text of a file, or undefined if there is none. */

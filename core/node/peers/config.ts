@@ -7,9 +7,9 @@ import type { Schema } from "../../kernel/schema.ts";
 export interface BackoffConfig {
   /** The first wait is at most this long, in ms. Default 100. */
   readonly initial: number;
-  /** How much the bound of each next wait grows. Default 1.5 (FEATURES: backoff_multiplier). */
+  /** How much the bound of each next wait grows. Default 1.5. */
   readonly factor: number;
-  /** No wait is longer, in ms. Default 5000 (FEATURES: retry_interval). Longer spares a dead seed's network, shorter finds it sooner. */
+  /** No wait is longer, in ms. Default 5000. Longer spares a dead seed's network, shorter finds it sooner. */
   readonly cap: number;
 }
 

@@ -32,6 +32,7 @@ import type { PeersConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { Dialler } from "./dialler.ts";
 import { Keeper } from "./keeper.ts";
+import type { CommunicationMetrics } from "./metrics.ts";
 import { unseenPeer } from "./peer.ts";
 import { isPermanent, RefusalLog, refusalOf } from "./refusals.ts";
 import { PeerTable } from "./table.ts";
@@ -52,16 +53,6 @@ export interface NodePeersSetup {
   transports(): Iterable<Transport>;
   /** What membership says of a node. Absent: links alone tell. */
   stateOf?(id: string): NodeState | undefined;
-}
-
-/** The counters of FEATURES 82, category `communication`. */
-export interface CommunicationMetrics extends Readonly<Record<string, number>> {
-  readonly messages_sent: number;
-  readonly messages_received: number;
-  readonly bytes_sent: number;
-  readonly bytes_received: number;
-  readonly connection_errors: number;
-  readonly active_connections: number;
 }
 
 /** The peers of one node. Dispose of it to say goodbye to all. */

@@ -13,6 +13,7 @@ import { z } from "zod";
 import type { Identity, Proof } from "../../contracts/identity.ts";
 import type { ServiceDescription, ServiceRecord } from "../../contracts/services.ts";
 import { decode, encode } from "@mycnet/protocols/codec";
+import { isNodeId } from "@mycnet/protocols/identity";
 import { serviceName } from "./define.ts";
 
 /** The largest record, encoded, without signature and chain. */
@@ -60,7 +61,7 @@ export function withoutSchemas(record: ServiceRecord): ServiceRecord {
 }
 
 const count = z.int().min(0);
-const nodeId = z.string().regex(/^[a-z0-9._-]{1,63}$/);
+const nodeId = z.string().refine(isNodeId);
 const jsonSchema = z.record(z.string(), z.unknown()).optional();
 const method = z.object({
   name: z.string().max(63),

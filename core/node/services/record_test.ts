@@ -143,3 +143,35 @@ Deno.test("a record survives its way over the wire", () => {
     undefined,
   );
 });
+
+Deno.test("a record that names more than its bounds allow is refused whole, though its owner signed it", async () => {
+  const network = new FakeNetwork();
+  await using _ = network;
+  const [a, b] = chainOf(network, ["a", "b"], signed);
+  await network.settle();
+  const method = { name: "m", kind: "unary", idempotent: true };
+  const service = { name: "s", version: 1, methods: [] as unknown[] };
+  const many = <T>(count: number, value: T): T[] => Array.from({ length: count }, () => value);
+  let generation = 2 ** 50;
+  let rejected = 0;
+  const send = async (what: Record<string, unknown>) => {
+    generation++;
+    const own = { node: "a", generation, version: 1, addresses: [], services: [], ...what };
+    const bytes = encode(own);
+    const proof = signed(a.peers.self).sign(bytes);
+    const record = recordToWire({ node: "a", generation, version: 1, bytes, proof }, 0);
+    a.peers.link("b")!.send(directoryType, noFields, encode({ records: [record] }));
+    await network.settle();
+    return b.layer.metrics("communication").directory_records_rejected;
+  };
+  for (
+    const beyond of [
+      { addresses: many(33, "a:1") },
+      { addresses: ["x".repeat(256)] },
+      { services: many(1025, service) },
+      { services: [{ ...service, methods: many(1025, method) }] },
+      { node: ".." },
+    ]
+  ) assert.equal(await send(beyond), ++rejected, JSON.stringify(beyond).slice(0, 60));
+  assert.equal(await send({ addresses: many(32, "a:1"), services: [service] }), rejected);
+});

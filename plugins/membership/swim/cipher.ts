@@ -1,19 +1,19 @@
 /** AES-GCM (NIST SP 800-38D) by synchronous node:crypto, as gossip wants it: 12 bytes of nonce first, 16 of tag last. */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import type { GossipCipher } from "@mycnet/protocols/swim";
+import { open192, seal192 } from "./gcm192.ts";
 
 const nonceBytes = 12;
 const tagBytes = 16;
 
-type Algorithm = "aes-128-gcm" | "aes-192-gcm" | "aes-256-gcm";
-
-const algorithm = (key: Uint8Array) => `aes-${key.length * 8}-gcm` as Algorithm;
+const algorithm = (key: Uint8Array) => key.length === 16 ? "aes-128-gcm" : "aes-256-gcm";
 
 /** @param randomBytes for nonces: a key must never see one twice. */
 export function gcmCipher(randomBytes: (length: number) => Uint8Array): GossipCipher {
   return {
     seal(key, plain, additional) {
       const nonce = randomBytes(nonceBytes);
+      if (key.length === 24) return concat(nonce, seal192(key, nonce, plain, additional));
       const cipher = createCipheriv(algorithm(key), key, nonce, { authTagLength: tagBytes });
       cipher.setAAD(additional);
       const body = cipher.update(plain);
@@ -29,6 +29,9 @@ export function gcmCipher(randomBytes: (length: number) => Uint8Array): GossipCi
       const end = sealed.length - tagBytes;
       try {
         const nonce = sealed.subarray(0, nonceBytes);
+        if (key.length === 24) {
+          return open192(key, nonce, sealed.subarray(nonceBytes), additional);
+        }
         const decipher = createDecipheriv(algorithm(key), key, nonce, { authTagLength: tagBytes });
         decipher.setAAD(additional);
         decipher.setAuthTag(sealed.subarray(end));
@@ -40,4 +43,11 @@ export function gcmCipher(randomBytes: (length: number) => Uint8Array): GossipCi
       }
     },
   };
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(a.length + b.length);
+  joined.set(a);
+  joined.set(b, a.length);
+  return joined;
 }

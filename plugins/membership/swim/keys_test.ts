@@ -39,6 +39,15 @@ Deno.test("AES-GCM agrees with NIST's vector, for each length of key, and refuse
       "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662" +
       "76fc6ece0f4e1768cddf8853bb2d551b",
   );
+  // Test case 10: AES-192, with additional data.
+  const shorter = fixed.seal(secret.subarray(0, 24), plain, additional);
+  assert.equal(
+    shorter.toHex(),
+    "cafebabefacedbaddecaf888" +
+      "3980ca0b3c00e841eb06fac4872a2757859e1ceaa6efd984628593b40ca1e19c" +
+      "7d773d00c144c525ac619d18c84a3f4718e2448b2fe324d9ccda2710" +
+      "2519498e80f1478f37ba55bd6d27618c",
+  );
   for (const length of [16, 24, 32]) {
     const sent = cipher.seal(key(1, length), plain, additional);
     assert.equal(sent.length, plain.length + 28);

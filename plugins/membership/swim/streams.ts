@@ -16,8 +16,8 @@ import type { Host, Timer } from "../../../core/kernel/host.ts";
 export interface StreamParts {
   readonly host: Host;
   readonly port: Pick<Port, "dial">;
-  /** Runs after every call into the machine. */
-  readonly touched: () => void;
+  /** Runs something that calls the machine. False: it threw, which it must not, and that was logged. */
+  readonly enter: (run: (nowMs: number) => void) => boolean;
 }
 
 /** Drives the streams of one machine. */
@@ -91,17 +91,16 @@ class RunningStream {
   }
 
   attach(connection: Connection, dialled: boolean): void {
-    const { host } = this.#parts;
     this.#connection = connection;
     connection.open({
       data: (bytes) => {
         if (this.#over) return;
-        this.#enter(() => this.#stream.handleBytes(bytes, host.now()));
+        this.#enter((nowMs) => this.#stream.handleBytes(bytes, nowMs));
         this.#pump();
       },
       closed: (error) => this.#closed(error?.message),
     });
-    if (dialled) this.#enter(() => this.#stream.handleConnected(host.now()));
+    if (dialled) this.#enter((nowMs) => this.#stream.handleConnected(nowMs));
     this.#pump();
   }
 
@@ -130,7 +129,7 @@ class RunningStream {
   #closed(error: string | undefined): void {
     if (this.#over) return;
     this.#finish();
-    this.#enter(() => this.#stream.handleClosed(error, this.#parts.host.now()));
+    this.#enter((nowMs) => this.#stream.handleClosed(error, nowMs));
   }
 
   #fail(reason: string): void {
@@ -146,17 +145,8 @@ class RunningStream {
     this.#gone();
   }
 
-  /** A machine must not throw; if it does, that stream is over and the process goes on. */
-  #enter(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#parts.host.log.error("A gossip stream failed.", {
-        address: this.#stream.to,
-        error: (error as Error).stack ?? String(error),
-      });
-      this.end();
-    }
-    this.#parts.touched();
+  /** A machine that threw over this stream is done with it. */
+  #enter(run: (nowMs: number) => void): void {
+    if (!this.#parts.enter(run)) this.end();
   }
 }

@@ -66,6 +66,7 @@ export class VerdictFields {
 
   /** @throws {WireError} */
   read(reader: MsgpackReader): this {
+    if (this.#readUsual(reader)) return this;
     this.incarnation = 0;
     this.node.clear();
     this.from.clear();
@@ -78,6 +79,54 @@ export class VerdictFields {
     }
     return this;
   }
+
+  /**
+   * The order and the forms in which everybody writes it: about a third of the time
+   * of reading it in general, and most of what arrives is of this kind. False, and
+   * the reader where it was, if this is written otherwise.
+   */
+  #readUsual(reader: MsgpackReader): boolean {
+    const { bytes, at, end } = reader;
+    let next = passUsual(bytes, at, end, verdictHead, this.from);
+    if (next < 0) return false;
+    next = passText(bytes, next, end, incarnationKey);
+    if (next < 0 || next >= end || bytes[next]! >= 0x80) return false;
+    const incarnation = bytes[next]!;
+    next = passUsual(bytes, next + 1, end, nodeKey, this.node);
+    if (next < 0) return false;
+    this.incarnation = incarnation;
+    reader.at = next;
+    return true;
+  }
+}
+
+const verdictHead = Uint8Array.of(0x83, 0xa4, 0x46, 0x72, 0x6f, 0x6d); // A map of 3, "From".
+const incarnationKey = Uint8Array.of(
+  ...[0xab, 0x49, 0x6e, 0x63, 0x61, 0x72, 0x6e, 0x61, 0x74, 0x69, 0x6f, 0x6e],
+);
+const nodeKey = Uint8Array.of(0xa4, 0x4e, 0x6f, 0x64, 0x65);
+
+/** The place after `text`, or -1 if something else stands at `at`. */
+function passText(bytes: Uint8Array, at: number, end: number, text: Uint8Array): number {
+  const after = at + text.length;
+  if (after > end) return -1;
+  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text[i]) return -1;
+  return after;
+}
+
+/** The place after `text` and fewer than 32 bytes of value, which go into `span`; or -1. */
+function passUsual(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  text: Uint8Array,
+  span: Span,
+): number {
+  const after = passText(bytes, at, end, text);
+  if (after < 0 || after >= end || (bytes[after]! & 0xe0) !== 0xa0) return -1;
+  span.start = after + 1;
+  span.end = span.start + (bytes[after]! & 0x1f);
+  return span.end <= end ? span.end : -1;
 }
 
 /** The fields of alive, and of one member's state in a push/pull. */

@@ -1,0 +1,74 @@
+/**
+ * Gossip addresses out of discovery. Sources speak of nodes, mostly of where they
+ * take links; a source that knows where a node gossips says so in its metadata
+ * under `gossip`, and for the others the usual port at the same host is tried.
+ */
+import type { DiscoveredNode, Discovery } from "../../../core/contracts/discovery.ts";
+import type { Host } from "../../../core/kernel/host.ts";
+import { formatHostPort, parseHostPort } from "../../../core/node/net/mod.ts";
+
+/** Addresses of one source that are looked at. */
+const maxAddresses = 256;
+/** How long to wait after a source's watch broke, in ms. */
+const retryMs = 30_000;
+
+/** Where a discovered node may gossip. Never throws. */
+export function gossipAddresses(node: DiscoveredNode, usualPort: number): string[] {
+  const told = node.metadata?.gossip;
+  if (told !== undefined) return [told];
+  const found = new Set<string>();
+  for (const address of node.addresses) {
+    try {
+      const { host } = parseHostPort(address.replace(/^[a-z][a-z0-9+.-]*:\/\//, ""));
+      if (host !== "") found.add(formatHostPort(host, usualPort));
+    } catch {
+      // No address that gossip could use.
+    }
+  }
+  return [...found];
+}
+
+/** What following a source needs. */
+export interface FollowParts {
+  readonly host: Host;
+  readonly source: Discovery;
+  /** The id of this node, which is left out. */
+  readonly self: string;
+  /** The gossip port that is tried where none is told. */
+  readonly usualPort: number;
+  /** Runs with the whole list, now and at every change. */
+  readonly found: (addresses: readonly string[]) => void;
+}
+
+/** Follows a source until disposed. */
+export function followSource(parts: FollowParts): AsyncDisposable {
+  const abort = new AbortController();
+  const done = run(parts, abort.signal);
+  return {
+    async [Symbol.asyncDispose]() {
+      abort.abort();
+      await done;
+    },
+  };
+}
+
+async function run(parts: FollowParts, signal: AbortSignal): Promise<void> {
+  const { host, source, self, usualPort, found } = parts;
+  while (!signal.aborted) {
+    try {
+      for await (const nodes of source.watch(signal)) {
+        if (signal.aborted) return;
+        const others = nodes.filter(({ id }) => id !== self);
+        const addresses = new Set(others.flatMap((it) => gossipAddresses(it, usualPort)));
+        found([...addresses].slice(0, maxAddresses));
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      host.log.warn("Watching a source of members broke; it is watched again.", {
+        source: source.id,
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+    await host.sleep(retryMs, signal).catch(() => {});
+  }
+}
