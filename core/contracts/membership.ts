@@ -7,7 +7,14 @@
  */
 import { type Capability, capability } from "../kernel/plugin.ts";
 import { type Topic, topic } from "../kernel/host.ts";
+import type { NodeDescription } from "@mycnet/protocols/identity";
 import type { NodeState } from "./peers.ts";
+
+/** What a member's tags say of it as a node. */
+export type MemberNode = Pick<
+  NodeDescription,
+  "type" | "cluster" | "version" | "datacenter" | "rack" | "capacity"
+>;
 
 /** One member as gossip tells of it. */
 export interface Member {
@@ -21,6 +28,8 @@ export interface Member {
   readonly incarnation: number;
   /** Serf tags; nodes of this runtime carry type, cluster, datacenter, rack, capacity and link addresses in them. */
   readonly tags: Readonly<Record<string, string>>;
+  /** What its tags say of it as a node of this runtime; undefined for other members, such as Serf agents. */
+  readonly node: MemberNode | undefined;
   /** Where it takes links, `scheme://host:port`; empty for members that are not nodes of this runtime. */
   readonly linkAddresses: readonly string[];
   /** Wall-clock time in ms of its last change of state. */
@@ -31,7 +40,7 @@ export interface Member {
   readonly distanceMs: number | undefined;
 }
 
-/** What happened to a member. */
+/** What happened to a member, this node itself excepted. */
 export interface MemberEvent {
   /** What happened. */
   readonly type: "joined" | "left" | "failed" | "recovered" | "suspected" | "updated" | "reaped";

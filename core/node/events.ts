@@ -4,17 +4,31 @@
  * Each subscriber has a bounded queue of its own; one that falls behind loses
  * the oldest events and is told so by a `lagged` event.
  */
-import { linkDown, linkRefused, linkUp, peerDown, peerUp } from "../contracts/peers.ts";
+import { memberEvent } from "../contracts/membership.ts";
+import {
+  linkDown,
+  linkRefused,
+  linkUp,
+  type NodeState,
+  peerDown,
+  peerUp,
+} from "../contracts/peers.ts";
 import { callRetried } from "../contracts/services.ts";
 import type { Host } from "../kernel/host.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
 import { BoundedQueue, type ReaderOptions } from "./bounded_queue.ts";
 
-/** One event. `at` is wall-clock time in milliseconds. */
+/**
+ * One event. `at` is wall-clock time in milliseconds. Where membership runs, it
+ * tells of nodes, and their generation (0 there) is known from links only; of nodes
+ * that do not gossip, and without membership, links tell. Members that are no nodes
+ * of this runtime are not told of here.
+ */
 export type NodeEvent =
   & { readonly at: number }
   & (
     | { readonly type: "node_joined" | "node_recovered"; readonly node: NodeDescription }
+    | { readonly type: "node_suspected"; readonly node: NodeDescription }
     | {
       readonly type: "node_left" | "node_failed";
       readonly node: NodeDescription;
@@ -54,21 +68,70 @@ type Emit = (event: NodeEvent) => void;
 /** Nodes that are remembered as failed; the one that failed longest ago is forgotten first. */
 const maxFailed = 10_000;
 
-/** Turns topics into events. The ids that were lost are remembered, so that a return reads as a recovery. */
-function translate(host: Host, emit: Emit): Disposable {
-  const failed = new Set<string>();
+/**
+ * Who is there as far as was told, so that links and membership do not both tell
+ * of one node, and a return after a failure reads as a recovery.
+ */
+class Presence {
+  readonly #there = new Set<string>();
+  readonly #failed = new Set<string>();
+  readonly #emit: (event: TellOfNode) => void;
+
+  constructor(emit: (event: TellOfNode) => void) {
+    this.#emit = emit;
+  }
+
+  came(node: NodeDescription): void {
+    if (this.#there.has(node.id)) return;
+    this.#there.add(node.id);
+    this.#emit({ type: this.#failed.delete(node.id) ? "node_recovered" : "node_joined", node });
+  }
+
+  /** From a failure, or from a suspicion. */
+  recovered(node: NodeDescription): void {
+    this.#there.add(node.id);
+    this.#failed.delete(node.id);
+    this.#emit({ type: "node_recovered", node });
+  }
+
+  went(node: NodeDescription, reason: string, left: boolean): void {
+    this.#there.delete(node.id);
+    this.#failed.delete(node.id);
+    if (!left) {
+      this.#failed.add(node.id);
+      if (this.#failed.size > maxFailed) this.#failed.delete(this.#failed.values().next().value!);
+    }
+    this.#emit({ type: left ? "node_left" : "node_failed", node, reason });
+  }
+}
+
+type TellOfNode = NodeEvent extends infer E
+  ? E extends { node: NodeDescription } ? Omit<E, "at"> : never
+  : never;
+
+/** Turns topics into events. */
+function translate(
+  host: Host,
+  stateOf: (id: string) => NodeState | undefined,
+  emit: Emit,
+): Disposable {
   const undo = new DisposableStack();
   const at = () => host.wallTime();
+  const presence = new Presence((event) => emit({ at: at(), ...event }));
   undo.use(host.on(peerUp, (node) => {
-    emit({ at: at(), type: failed.delete(node.id) ? "node_recovered" : "node_joined", node });
+    if (stateOf(node.id) === undefined) presence.came(node);
   }));
-  undo.use(host.on(peerDown, ({ peer: node, reason, left }) => {
-    if (!left) {
-      failed.delete(node.id);
-      failed.add(node.id);
-      if (failed.size > maxFailed) failed.delete(failed.values().next().value!);
-    }
-    emit({ at: at(), type: left ? "node_left" : "node_failed", node, reason });
+  undo.use(host.on(peerDown, ({ peer, reason, left }) => {
+    if (stateOf(peer.id) === undefined) presence.went(peer, reason, left);
+  }));
+  undo.use(host.on(memberEvent, ({ type, member }) => {
+    if (member.node === undefined) return;
+    const node: NodeDescription = { ...member.node, id: member.id, generation: 0 };
+    if (type === "joined") presence.came(node);
+    else if (type === "left") presence.went(node, "it left", true);
+    else if (type === "failed") presence.went(node, "gossip declared it dead", false);
+    else if (type === "recovered") presence.recovered(node);
+    else if (type === "suspected") emit({ at: at(), type: "node_suspected", node });
   }));
   undo.use(host.on(linkUp, (link) => {
     const { transport } = link.info;
@@ -89,10 +152,13 @@ export class NodeEvents implements Disposable {
   readonly #topics: Disposable;
   #ended = false;
 
-  /** Listens from now on. */
-  constructor(host: Host) {
+  /**
+   * Listens from now on.
+   * @param stateOf what membership says of a node. Default: there is no membership.
+   */
+  constructor(host: Host, stateOf: (id: string) => NodeState | undefined = () => undefined) {
     this.#host = host;
-    this.#topics = translate(host, (event) => {
+    this.#topics = translate(host, stateOf, (event) => {
       for (const subscriber of this.#subscribers) subscriber.push(event);
     });
   }

@@ -8,7 +8,8 @@ import { identity } from "../contracts/identity.ts";
 import type { NodeHealth } from "../contracts/health.ts";
 import type { Messenger, Reply, RequestOptions } from "../contracts/messenger.ts";
 import { nodeControl } from "../contracts/node.ts";
-import { type PeerInfo, peers } from "../contracts/peers.ts";
+import { type Membership, membership } from "../contracts/membership.ts";
+import { memberStates, type PeerInfo, peers } from "../contracts/peers.ts";
 import { transport } from "../contracts/transport.ts";
 import type { ServiceRecord } from "../contracts/services.ts";
 import type { BootReport, Capability, Host, Kernel, RunningPlugin } from "../kernel/mod.ts";
@@ -98,7 +99,13 @@ export class Node implements AsyncDisposable {
     this.#program = parts.program;
     this.#reconfigure = parts.reconfigure;
     this.#owned = parts.owned;
-    this.#events = new NodeEvents(parts.host);
+    this.#events = new NodeEvents(parts.host, (id) => {
+      for (const states of parts.kernel.live(memberStates)) {
+        const state = states.stateOf(id);
+        if (state !== undefined) return state;
+      }
+      return undefined;
+    });
     this.#joiner = parts.joiner;
   }
 
@@ -126,6 +133,12 @@ export class Node implements AsyncDisposable {
   get adminAddress(): string | undefined {
     const [endpoint] = this.#kernel.live(admin);
     return endpoint?.address;
+  }
+
+  /** Gossip: its members, user events, queries and keys; undefined without a membership plugin. */
+  get membership(): Membership | undefined {
+    const [gossip] = this.#kernel.live(membership);
+    return gossip;
   }
 
   /** True from the end of boot until it begins to stop. */

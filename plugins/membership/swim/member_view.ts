@@ -1,6 +1,6 @@
 /** Members as the contract shows them, and the clockwork of queries as async iterables. */
 import type { SerfQueryHandle, SerfQueryListener } from "@mycnet/protocols/serf";
-import type { Member, QueryReply } from "../../../core/contracts/membership.ts";
+import type { Member, MemberNode, QueryReply } from "../../../core/contracts/membership.ts";
 import type { Host } from "../../../core/kernel/host.ts";
 import type { LayerMember } from "./layer.ts";
 import { readTags } from "./tags.ts";
@@ -15,13 +15,15 @@ export interface MemberExtras {
 export function shownMember(host: Host, member: LayerMember, extras: MemberExtras): Member {
   const { name, address, state, incarnation, tags, sinceMs } = member;
   const now = host.now();
+  const { linkAddresses = [], ...node } = readTags(name, tags) ?? {};
   return {
     id: name,
     address,
     state,
     incarnation,
     tags: { ...tags },
-    linkAddresses: readTags(name, tags)?.linkAddresses ?? [],
+    node: "type" in node ? node as MemberNode : undefined,
+    linkAddresses,
     since: host.wallTime() - (now - (sinceMs ?? now)),
     ...extras,
   };

@@ -33,9 +33,8 @@ export class SerfReader extends MsgpackReader {
   uint64(): number {
     const type = this.bytes[this.at];
     if (type !== 0xcf && type !== 0xd3) return this.uint();
-    const value = this.#doubleWord();
-    if (type === 0xd3 && value >= 2 ** 63) throw new WireError("a negative number");
-    return value;
+    if (type === 0xd3 && this.bytes[this.at + 1]! >= 0x80) throw new WireError("a negative number");
+    return this.#doubleWord();
   }
 
   /** A signed integer of up to 64 bits, rounded above 2^53; nil for 0. */
@@ -50,10 +49,11 @@ export class SerfReader extends MsgpackReader {
     const negative = this.bytes[this.at + 1]! >= 0x80;
     if (!negative) return this.uint64();
     if (this.end - this.at < 1 + size) throw new WireError("a number is cut off", true);
+    // The complement, so that small numbers stay exact.
     let value = 0;
-    for (let i = 1; i <= size; i++) value = value * 256 + this.bytes[this.at + i]!;
+    for (let i = 1; i <= size; i++) value = value * 256 + (0xff - this.bytes[this.at + i]!);
     this.at += 1 + size;
-    return value - 256 ** size;
+    return -value - 1;
   }
 
   /** A number with a fraction; whole numbers and nil are taken too. */
