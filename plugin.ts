@@ -33,5 +33,6 @@ export * from "./core/contracts/node.ts";
 export * from "./core/contracts/peers.ts";
 export * from "./core/contracts/services.ts";
 export * from "./core/contracts/settings.ts";
+export * from "./core/contracts/sockets.ts";
 export * from "./core/contracts/store.ts";
 export * from "./core/contracts/transport.ts";

@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { defineService, type NodeEvent } from "../mod.ts";
+import { cliRuntime } from "../core/cli/main.ts";
+import { builtIns } from "../plugins/mod.ts";
 import { createTestCluster } from "../testing.ts";
 import { clusterTest } from "./harness/leaks.ts";
 
@@ -95,13 +97,16 @@ clusterTest("one program does with a node all that a node can do", async () => {
   assert.ok(types.includes("node_joined") && types.includes("link_up"), types.join());
 });
 
+/** Where a page turns from verbs to keys. */
+const aboutKeys = "Keys of the configuration stand under";
+
 Deno.test("the documents name no verb that a node does not have", async () => {
   await using cluster = await createTestCluster(1);
   const [node] = cluster.nodes;
   const root = new URL("../", import.meta.url);
   let named = 0;
   for (const path of ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]) {
-    const text = await Deno.readTextFile(new URL(path, root));
+    const [text] = (await Deno.readTextFile(new URL(path, root))).split(aboutKeys);
     for (
       const [verb, first, second] of text.matchAll(/\bnode\.([a-z]\w*)(?:\.([a-z]\w*))?[(`\]]/g)
     ) {
@@ -113,4 +118,35 @@ Deno.test("the documents name no verb that a node does not have", async () => {
     }
   }
   assert.ok(named > 15, `${named} verbs were found`);
+});
+
+/** What a JSON Schema says of a field, through references and alternatives. */
+function field(root: Json, node: Json, name: string): Json | undefined {
+  const properties = node.properties as Record<string, Json> | undefined;
+  if (properties !== undefined && Object.hasOwn(properties, name)) return properties[name];
+  if (typeof node.$ref === "string") {
+    const definitions = root.$defs as Record<string, Json>;
+    return field(root, definitions[node.$ref.slice("#/$defs/".length)], name);
+  }
+  for (const branch of (node.anyOf ?? []) as Json[]) {
+    const found = field(root, branch, name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+type Json = Readonly<Record<string, unknown>>;
+
+Deno.test("the documents name no key of the configuration that does not exist", async () => {
+  const schema = await cliRuntime(builtIns, import.meta.url).schema();
+  const page = await Deno.readTextFile(new URL("../ARCHITECTURE.md", import.meta.url));
+  const [, text] = page.split(aboutKeys);
+  const keys = [...text.matchAll(/`((?:node|plugins|profiles)(?:\.[A-Za-z]+)+)`/g)].map((it) =>
+    it[1]
+  );
+  assert.ok(keys.length > 12, `${keys.length} keys were found`);
+  for (const key of keys) {
+    let node: Json | undefined = schema;
+    for (const name of key.split(".")) node = node && field(schema, node, name);
+    assert.ok(node, key);
+  }
 });

@@ -1,4 +1,5 @@
 /** Memory of this process. */
+import { readFileSync } from "node:fs";
 
 /** In bytes. */
 export interface Memory {
@@ -17,4 +18,14 @@ export function memory(): Memory {
   (globalThis as { gc?: () => void }).gc?.();
   const { heapUsed, external } = Deno.memoryUsage();
   return { resident: rss, held: heapUsed + external };
+}
+
+/** The most that this process ever had resident, in bytes; what it has now where the system does not tell. */
+export function peakMemory(): number {
+  try {
+    const [, kibibytes] = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))!;
+    return Number(kibibytes) * 1024;
+  } catch {
+    return Deno.memoryUsage().rss;
+  }
 }

@@ -20,6 +20,16 @@ export interface BenchOptions {
   readonly links: number;
   /** How often a process is started. Default 10. */
   readonly starts: number;
+  /** Sizes of simulated clusters; one table row each. Default 10, 100, 1000 and 10,000. */
+  readonly members: readonly number[];
+  /** How many crashes the first detection is averaged over, for each size. Default 2000. */
+  readonly crashes: number;
+  /** How many members are slow at a time; one table row each. Default 1 to 32, doubling. */
+  readonly slow: readonly number[];
+  /** How many simulated runs of two minutes each row of slow members has. Default 10. */
+  readonly runs: number;
+  /** How many real members a live cluster has. Default 32. */
+  readonly live: number;
   /** Print JSON instead of a table. Default false. */
   readonly json: boolean;
 }
@@ -32,6 +42,11 @@ export const defaultOptions: BenchOptions = {
   transports,
   links: 100,
   starts: 10,
+  members: [10, 100, 1000, 10_000],
+  crashes: 2000,
+  slow: [1, 2, 4, 8, 16, 32],
+  runs: 10,
+  live: 32,
   json: false,
 };
 
@@ -47,6 +62,11 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       transports: { type: "string" },
       links: { type: "string" },
       starts: { type: "string" },
+      members: { type: "string" },
+      crashes: { type: "string" },
+      slow: { type: "string" },
+      runs: { type: "string" },
+      live: { type: "string" },
       json: { type: "boolean" },
     },
   });
@@ -55,16 +75,22 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
     throw new Error(`--${name}: a number from ${least} to ${most} expected, not "${text}"`);
   };
+  const numbers = (name: string, text: string, least: number, most: number) =>
+    text.split(",").map((it) => number(name, it, least, most));
   const { seconds, rounds, inflight, transports: chosen, links, starts, json } = values;
+  const { members, crashes, slow, runs, live } = values;
   return {
     ...defaultOptions,
     ...(seconds !== undefined && { seconds: number("seconds", seconds, 0.01, 600, false) }),
     ...(rounds !== undefined && { rounds: number("rounds", rounds, 1, 1000) }),
     ...(links !== undefined && { links: number("links", links, 1, 900) }),
     ...(starts !== undefined && { starts: number("starts", starts, 1, 1000) }),
-    ...(inflight !== undefined && {
-      inFlight: inflight.split(",").map((it) => number("inflight", it, 1, 1024)),
-    }),
+    ...(inflight !== undefined && { inFlight: numbers("inflight", inflight, 1, 1024) }),
+    ...(members !== undefined && { members: numbers("members", members, 3, 10_000) }),
+    ...(crashes !== undefined && { crashes: number("crashes", crashes, 1, 100_000) }),
+    ...(slow !== undefined && { slow: numbers("slow", slow, 1, 90) }),
+    ...(runs !== undefined && { runs: number("runs", runs, 1, 1000) }),
+    ...(live !== undefined && { live: number("live", live, 4, 128) }),
     ...(chosen !== undefined && {
       transports: chosen.split(",").map((it) => {
         const found = transports.find((known) => known === it);

@@ -11,25 +11,6 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
 import { MycnetError } from "../kernel/errors.ts";
 
-/** A host and a port. */
-export interface HostPort {
-  /** Without brackets. */
-  readonly hostname: string;
-  readonly port: number;
-}
-
-/** Reads `host:port` or `[ipv6]:port`; undefined if it is neither. */
-export function parseHostPort(text: string): HostPort | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(text);
-  if (match === null || Number(match[3]) > 65535) return undefined;
-  return { hostname: match[1] ?? match[2], port: Number(match[3]) };
-}
-
-/** Writes `host:port`, with brackets around IPv6. */
-export function formatHostPort({ hostname, port }: HostPort): string {
-  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-}
-
 /** True for `localhost` and the loopback addresses. */
 export function isLoopback(hostname: string): boolean {
   const name = hostname.toLowerCase();

@@ -15,7 +15,7 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { type Admin, admin, adminRoutes } from "../contracts/admin.ts";
 import { nodeControl } from "../contracts/node.ts";
-import { peers } from "../contracts/peers.ts";
+import { memberStates, peers } from "../contracts/peers.ts";
 import { services } from "../contracts/services.ts";
 import { type Settings, settings } from "../contracts/settings.ts";
 import { transport } from "../contracts/transport.ts";
@@ -23,6 +23,9 @@ import { definePlugin } from "../kernel/define_plugin.ts";
 import type { Host } from "../kernel/host.ts";
 import { live, type LiveList, type Plugin } from "../kernel/plugin.ts";
 import { ignoreFolder } from "../node/identity/files.ts";
+import { formatHostPort, type HostPort, isWildcard, parseHostPort } from "../node/net/address.ts";
+import { bindField } from "../node/net/field.ts";
+import { memberState } from "../node/member_state.ts";
 import { AdminApp } from "./app.ts";
 import {
   adminNotePath,
@@ -32,22 +35,14 @@ import {
   makeToken,
   noteAddress,
 } from "./files.ts";
-import {
-  formatHostPort,
-  hostCheck,
-  type HostPort,
-  isLoopback,
-  parseHostPort,
-  tokenCheck,
-} from "./guard.ts";
+import { hostCheck, isLoopback, tokenCheck } from "./guard.ts";
+import { eventsRoute } from "./events.ts";
 import { routes } from "./routes.ts";
 import { serve } from "./server.ts";
 import type { NodeView } from "./views.ts";
 
 const config = z.strictObject({
-  bindAddress: z.string()
-    .refine((it) => parseHostPort(it) !== undefined, "must be host:port")
-    .default("127.0.0.1:7080")
+  bindAddress: bindField().default("127.0.0.1:7080")
     .describe("Where to listen; port 0 for any free one."),
   insecure: z.boolean().default(false)
     .describe("Allow an address beyond loopback, where the token can be read on its way."),
@@ -62,12 +57,13 @@ const config = z.strictObject({
   listen: z.boolean().default(true)
     .describe("False: answer within the process only."),
 }).superRefine(({ bindAddress, insecure, listen }, context) => {
-  const bind = parseHostPort(bindAddress);
-  if (!listen || bind === undefined || insecure || isLoopback(bind.hostname)) return;
+  if (!listen || insecure) return;
+  const { host } = parseHostPort(bindAddress);
+  if (isLoopback(host)) return;
   context.addIssue({
     code: "custom",
     path: ["bindAddress"],
-    message: `${bind.hostname} is not loopback and admin speaks plain HTTP; ` +
+    message: `${bindAddress} is not loopback and admin speaks plain HTTP; ` +
       "set insecure to true, or put a proxy with TLS in front of loopback",
   });
 });
@@ -94,9 +90,9 @@ function first<T>(list: LiveList<T>): T | undefined {
 }
 
 /** A wildcard is no address to dial; from this machine loopback reaches it. */
-function reachable({ hostname, port }: HostPort): HostPort {
-  const loopback = hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
-  return { hostname: loopback, port };
+function reachable({ host, port }: HostPort): string {
+  const loopback = host.includes(":") ? "::1" : "127.0.0.1";
+  return formatHostPort(isWildcard(host) ? loopback : host, port);
 }
 
 /** The plugin. */
@@ -111,6 +107,7 @@ export const adminPlugin: Plugin<Admin> = definePlugin({
     services: live(services),
     transports: live(transport),
     routes: live(adminRoutes),
+    states: live(memberStates),
   },
   config,
   permissions: ({ bindAddress, listen, tokenPath }) => ({
@@ -119,7 +116,8 @@ export const adminPlugin: Plugin<Admin> = definePlugin({
   }),
   async setup(scope) {
     const { host, needs, config } = scope;
-    const bind = parseHostPort(config.bindAddress)!; // The schema has checked it.
+    const { host: named, port } = parseHostPort(config.bindAddress);
+    const bind = { host: named === "" ? "0.0.0.0" : named, port };
     const token = await tokenOf(host, config, needs.settings);
     const view: NodeView = {
       settings: needs.settings,
@@ -131,8 +129,15 @@ export const adminPlugin: Plugin<Admin> = definePlugin({
     };
     const app = new AdminApp({
       control: needs.control,
-      routes: routes(view, host.log),
-      checkHost: hostCheck(config.listen ? bind.hostname : "localhost", config.allowedHosts),
+      routes: [
+        ...routes(view, host.log),
+        eventsRoute({
+          host,
+          stateOf: (id) => memberState(needs.states, id),
+          signal: scope.signal,
+        }),
+      ],
+      checkHost: hostCheck(config.listen ? bind.host : "localhost", config.allowedHosts),
       checkToken: tokenCheck(token),
       log: host.log,
     });
@@ -141,7 +146,7 @@ export const adminPlugin: Plugin<Admin> = definePlugin({
     if (!config.listen) return { address: undefined, fetch };
 
     const served = scope.own(serve(host, bind, fetch));
-    const address = `http://${formatHostPort(reachable(served.bound))}`;
+    const address = `http://${reachable(served.bound)}`;
     const { stateDir, id } = needs.settings;
     scope.own(
       await noteAddress(adminNotePath(stateDir, id), {

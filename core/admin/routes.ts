@@ -8,7 +8,7 @@ import type { Peers } from "../contracts/peers.ts";
 import type { Services } from "../contracts/services.ts";
 import { MycnetError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/host.ts";
-import { parseAddress } from "../node/peers/address.ts";
+import { addressField } from "../node/net/field.ts";
 import { readChecked } from "./body.ts";
 import { json, problem, problemResponse } from "./problem.ts";
 import { networkHealth, nodeHealth, type NodeView, peerNamed, stats, topology } from "./views.ts";
@@ -22,15 +22,10 @@ export interface Route {
 }
 
 const joinBody: z.ZodType<{ readonly seed_nodes: readonly string[] }> = z.strictObject({
-  seed_nodes: z.array(
-    z.string().max(300).check(({ value, issues }) => {
-      try {
-        parseAddress(value);
-      } catch (error) {
-        issues.push({ code: "custom", input: value, message: (error as Error).message });
-      }
-    }),
-  ).min(1, "name at least one seed").max(64, "at most 64 seeds at once"),
+  seed_nodes: z.array(addressField()).min(1, "name at least one seed").max(
+    64,
+    "at most 64 seeds at once",
+  ),
 });
 const leaveBody: z.ZodType<{ readonly reason: string }> = z.strictObject({
   reason: z.string().max(200).default("asked to leave by admin"),

@@ -8,7 +8,7 @@
  */
 import { MycnetError } from "../kernel/errors.ts";
 import type { Host } from "../kernel/host.ts";
-import { formatHostPort, type HostPort } from "./guard.ts";
+import { formatHostPort, type HostPort } from "../node/net/address.ts";
 import { problem, problemResponse } from "./problem.ts";
 
 /** How long answers under way may take once the server stops, in ms. */
@@ -39,7 +39,7 @@ export function serve(
   let server: Deno.HttpServer<Deno.NetAddr>;
   try {
     server = Deno.serve({
-      hostname: bind.hostname,
+      hostname: bind.host,
       port: bind.port,
       signal: cut.signal,
       onListen() {},
@@ -55,13 +55,13 @@ export function serve(
     const inUse = error instanceof Deno.errors.AddrInUse;
     throw new MycnetError(
       inUse ? "address_in_use" : "address_invalid",
-      `admin cannot listen on ${formatHostPort(bind)}: ${(error as Error).message}`,
+      `admin cannot listen on ${formatHostPort(bind.host, bind.port)}: ${(error as Error).message}`,
       { cause: error },
     );
   }
 
   return {
-    bound: { hostname: bind.hostname, port: server.addr.port },
+    bound: { host: bind.host, port: server.addr.port },
     async [Symbol.asyncDispose]() {
       const { promise, resolve } = Promise.withResolvers<void>();
       drained = resolve;

@@ -87,6 +87,8 @@ export interface KeyringReply {
   readonly failures: Readonly<Record<string, string>>;
   /** Keys (base64) and how many members hold each; for list only. */
   readonly keys: Readonly<Record<string, number>>;
+  /** Of those, the ones in use and how many members say so (older agents do not say); for list only. */
+  readonly primaryKeys: Readonly<Record<string, number>>;
 }
 
 /** The membership of this node. */
@@ -107,6 +109,8 @@ export interface Membership {
   event(name: string, payload: Uint8Array, coalesce?: boolean): void;
   /** Asks every member; ends when all have answered or the time is up. */
   query(name: string, payload: Uint8Array, options?: QueryOptions): AsyncIterable<QueryReply>;
+  /** Hears of everything that happens to members, until disposed. */
+  onMember(handler: (event: MemberEvent) => void): Disposable;
   /** Handles user events of a name until disposed. */
   onEvent(name: string, handler: (message: GossipMessage) => void): Disposable;
   /** Answers queries of a name until disposed. Undefined: no response. */

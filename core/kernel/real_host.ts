@@ -11,6 +11,7 @@
 import type { Host, Logger, Timer, Topic } from "./host.ts";
 import { createLogger, errorFields, type LogSink } from "./logger.ts";
 import { EventHub } from "./events.ts";
+import { sleepOn } from "./sleep.ts";
 
 /** The longest delay that the platform's timers take, in ms. */
 const longestDelayMs = 2 ** 31 - 1;
@@ -104,18 +105,7 @@ class RealHost implements Host {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const aborted = (): void => {
-        timer[Symbol.dispose]();
-        reject(signal!.reason);
-      };
-      const timer = this.after(ms, () => {
-        signal?.removeEventListener("abort", aborted);
-        resolve();
-      });
-      signal?.addEventListener("abort", aborted, { once: true });
-    });
+    return sleepOn(this, ms, signal);
   }
 
   barrier(): Promise<void> {

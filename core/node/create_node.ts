@@ -221,9 +221,12 @@ export async function createNodeWith(builtIns: BuiltIns, options: NodeOptions = 
     };
     const failed = (error: Error) => {
       if (!running.ready) return; // It is stopping, and no declaration will be taken over any more.
+      // Somebody's slip of the pen: what helps is said in place of a stack.
+      const { code, remedy } = error as Partial<MycnetError>;
       host.log.error("The changed configuration was not taken over; the node runs on as it was", {
         file: file.path,
-        ...errorFields(error),
+        error: error.message,
+        ...(code === undefined ? {} : { code, remedy }),
       });
       tell(error);
     };

@@ -6,6 +6,7 @@
 import type { Connection, ConnectionHandlers, PeerAuthentication } from "../contracts/transport.ts";
 import type { Host, LogFields, Logger, LogLevel, Timer, Topic } from "../kernel/host.ts";
 import { createHost } from "../kernel/real_host.ts";
+import { sleepOn } from "../kernel/sleep.ts";
 
 /** Only its barrier is used: virtual time stands still until everything under way has settled. */
 const real = createHost();
@@ -97,18 +98,7 @@ export class FakeHost implements Host {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const abort = () => {
-        timer[Symbol.dispose]();
-        reject(signal!.reason);
-      };
-      const timer = this.after(ms, () => {
-        signal?.removeEventListener("abort", abort);
-        resolve();
-      });
-      signal?.addEventListener("abort", abort, { once: true });
-    });
+    return sleepOn(this, ms, signal);
   }
 
   /** Lets every promise settle. */

@@ -35,18 +35,20 @@ export class MessageStreams implements Disposable {
     handle: (handler: NamedHandler) => AsyncDisposable,
     options: ReaderOptions = {},
   ): AsyncIterableIterator<ReceivedMessage> {
-    let handling: AsyncDisposable | undefined;
+    const undo = new AsyncDisposableStack();
     const queue = new BoundedQueue<ReceivedMessage>(
       options,
       (dropped) => ({ type: "lagged", dropped }),
       () => {
         this.#open.delete(queue);
-        void handling?.[Symbol.asyncDispose](); // Giving a name back neither waits nor fails.
+        void undo.disposeAsync(); // Giving a name back neither waits nor fails.
       },
     );
     if (queue.ended) return queue.read();
-    handling = handle((bytes, { name, from, priority }) =>
-      queue.push({ type: "message", name, bytes, from, priority })
+    undo.use(
+      handle((bytes, { name, from, priority }) =>
+        queue.push({ type: "message", name, bytes, from, priority })
+      ),
     );
     this.#open.add(queue);
     return queue.read();

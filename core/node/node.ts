@@ -19,6 +19,7 @@ import type { ReaderOptions } from "./bounded_queue.ts";
 import { type NodeEvent, NodeEvents } from "./events.ts";
 import { Joiner, type KnownNode } from "./join.ts";
 import { MessageStreams, type ReceivedMessage } from "./messages.ts";
+import { memberState } from "./member_state.ts";
 import { notRunning, type Program } from "./program.ts";
 import type {
   Client,
@@ -99,13 +100,8 @@ export class Node implements AsyncDisposable {
     this.#program = parts.program;
     this.#reconfigure = parts.reconfigure;
     this.#owned = parts.owned;
-    this.#events = new NodeEvents(parts.host, (id) => {
-      for (const states of parts.kernel.live(memberStates)) {
-        const state = states.stateOf(id);
-        if (state !== undefined) return state;
-      }
-      return undefined;
-    });
+    const states = () => parts.kernel.live(memberStates);
+    this.#events = new NodeEvents(parts.host, (id) => memberState(states(), id));
     this.#joiner = parts.joiner;
   }
 

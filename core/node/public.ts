@@ -12,6 +12,16 @@ export * from "./services/mod.ts";
 export { codeOf, type ErrorCode, errorCodes, MycnetError } from "../kernel/errors.ts";
 export type * from "../kernel/schema.ts";
 export type * from "../contracts/health.ts";
+export type {
+  GossipMessage,
+  KeyringReply,
+  Member,
+  MemberEvent,
+  MemberNode,
+  Membership,
+  QueryOptions,
+  QueryReply,
+} from "../contracts/membership.ts";
 export type * from "../contracts/messenger.ts";
 export type * from "../contracts/peers.ts";
 export type * from "../contracts/services.ts";

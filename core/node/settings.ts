@@ -16,21 +16,11 @@ import { isNodeId, isNodeType, type NodeType, nodeTypes } from "@mycnet/protocol
 import { hostId } from "./host_id.ts";
 import { readIfThere } from "./identity/files.ts";
 import { clusterPaths, nodePaths } from "./identity/paths.ts";
-import { parseHostPort } from "./net/address.ts";
+import { bindField } from "./net/field.ts";
 import { overridesSchema } from "./profile_overrides.ts";
 
 const name = z.string().refine(isNodeId, "must be 1 to 63 of a-z 0-9 . _ -");
-const address = z.string().check(({ value, issues }) => {
-  try {
-    parseHostPort(value);
-  } catch {
-    issues.push({
-      code: "custom",
-      input: value,
-      message: "must be host:port, with brackets around an IPv6 host and a port of at most 65535",
-    });
-  }
-});
+const address = bindField();
 
 /** The schema of `mycnet.node`. */
 export const nodeSettings = z.strictObject({

@@ -80,8 +80,8 @@ export interface StreamListener {
 
 /** One direction between two machines, once it differs from the default. */
 export interface Path {
-  /** The conditions that hold here. */
-  conditions: LinkConditions;
+  /** The conditions that hold here. Undefined: those of the network, whatever they become. */
+  conditions: LinkConditions | undefined;
   /** How many partitions cut it. */
   cuts: number;
   /** When the bandwidth limit lets the next packet leave. */

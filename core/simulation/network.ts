@@ -103,7 +103,7 @@ export class Network {
   /** Changes the conditions in one direction. */
   setConditions(from: string, to: string, conditions: Partial<LinkConditions>): void {
     const path = this.#path(this.machine(from), this.machine(to));
-    path.conditions = checked({ ...path.conditions, ...conditions });
+    path.conditions = checked({ ...(path.conditions ?? this.#default), ...conditions });
     this.note(`fault ${from}>${to} ${JSON.stringify(conditions)}`);
   }
 
@@ -209,7 +209,7 @@ export class Network {
   #path(from: Machine, to: Machine): Path {
     let path = from.paths.get(to);
     if (path === undefined) {
-      path = { conditions: this.conditions(from, to), cuts: 0, freeAt: 0 };
+      path = { conditions: undefined, cuts: 0, freeAt: 0 };
       from.paths.set(to, path);
     }
     return path;

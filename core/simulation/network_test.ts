@@ -197,3 +197,12 @@ Deno.test("what cannot be sent is refused by name", () => {
   loops["a"]!.kill();
   assert.equal(socket.send("a:1", new Uint8Array(1)), false);
 });
+
+Deno.test("a path that was cut follows the default conditions, as it did before", () => {
+  const { network } = world(12, ["a", "b"], { loss: 0.5 });
+  network.partition([["a"], ["b"]])[Symbol.dispose]();
+  network.setDefault({ loss: 0 });
+  assert.equal(network.conditions(network.machine("a"), network.machine("b")).loss, 0);
+  network.setConditions("a", "b", { duplicate: 0.1 });
+  assert.equal(network.conditions(network.machine("a"), network.machine("b")).loss, 0);
+});

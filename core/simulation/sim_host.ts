@@ -12,6 +12,7 @@
  * that awaits it.
  */
 import { EventHub } from "../kernel/events.ts";
+import { sleepOn } from "../kernel/sleep.ts";
 import type { Host, LogFields, Logger, LogLevel, Timer, Topic } from "../kernel/host.ts";
 import { createLogger, errorFields } from "../kernel/logger.ts";
 import type { MachineClock } from "./clock.ts";
@@ -100,18 +101,7 @@ export class SimHost implements Host {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const abort = () => {
-        timer[Symbol.dispose]();
-        reject(signal!.reason);
-      };
-      const timer = this.after(ms, () => {
-        signal?.removeEventListener("abort", abort);
-        resolve();
-      });
-      signal?.addEventListener("abort", abort, { once: true });
-    });
+    return sleepOn(this, ms, signal);
   }
 
   barrier(): Promise<void> {

@@ -8,18 +8,11 @@
 import { z } from "zod";
 import { type DiscoveredNode, type Discovery, discovery } from "../../core/contracts/discovery.ts";
 import { isNodeId } from "@mycnet/protocols/identity";
-import { parseAddress } from "../../core/node/peers/address.ts";
+import { addressField } from "../../core/node/net/field.ts";
 import { definePlugin } from "../../core/kernel/define_plugin.ts";
 import type { Plugin } from "../../core/kernel/plugin.ts";
 
-/** An address that the peers will be able to take apart. */
-const address = z.string().check(({ value, issues }) => {
-  try {
-    parseAddress(value);
-  } catch (error) {
-    issues.push({ code: "custom", input: value, message: (error as Error).message });
-  }
-}).describe("host:port or scheme://host:port.");
+const address = addressField().describe("host:port or scheme://host:port.");
 
 const seed = z.union([
   address,

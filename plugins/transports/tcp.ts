@@ -15,6 +15,7 @@ import type { Host } from "../../core/kernel/host.ts";
 import type { Plugin } from "../../core/kernel/plugin.ts";
 import { AcceptQueue } from "../../core/node/net/accept_queue.ts";
 import { announcedAddress, parseHostPort } from "../../core/node/net/address.ts";
+import { bindField } from "../../core/node/net/field.ts";
 import { attempt } from "../../core/node/net/attempt.ts";
 import { asListenError } from "../../core/node/net/listen_error.ts";
 import { bindingOf } from "../../core/node/net/binding.ts";
@@ -24,9 +25,9 @@ const config = z.strictObject({
   insecure: z.literal(true, {
     error: "tcp neither encrypts nor authenticates: write true to allow it, or use tls",
   }).describe("Allow unencrypted, unauthenticated links. There is no other kind with tcp."),
-  bindAddress: z.string().optional()
+  bindAddress: bindField().optional()
     .describe("Where to listen, host:port; port 0 for any free one. Default: node.bindAddress."),
-  advertiseAddress: z.string().optional()
+  advertiseAddress: bindField().optional()
     .describe(
       "How others reach it, host:port. Default: node.advertiseAddress, else where it listens.",
     ),

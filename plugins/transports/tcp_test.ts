@@ -44,10 +44,8 @@ clusterTest("tcp says which address it cannot listen at, and why", async () => {
       config: { insecure: true, bindAddress },
       needs: { settings: testSettings() },
     });
-  await assert.rejects(listen("nowhere"), {
-    code: "address_invalid",
-    message: /^bindAddress: "nowhere" is not host:port/,
-  });
+  // What is no address is refused with the configuration, before anything listens.
+  await assert.rejects(listen("nowhere"), { message: /^bindAddress: must be host:port/ });
   await assert.rejects(listen("192.0.2.1:0"), {
     code: "address_invalid",
     message: /192\.0\.2\.1:0 is no address of this machine/,

@@ -29,6 +29,7 @@ import { clusterPaths, nodePaths } from "../../core/node/identity/paths.ts";
 import { watchCredentials } from "../../core/node/identity/watcher.ts";
 import { AcceptQueue } from "../../core/node/net/accept_queue.ts";
 import { announcedAddress, parseHostPort } from "../../core/node/net/address.ts";
+import { bindField } from "../../core/node/net/field.ts";
 import { attempt } from "../../core/node/net/attempt.ts";
 import { bindingOf } from "../../core/node/net/binding.ts";
 import { asListenError } from "../../core/node/net/listen_error.ts";
@@ -41,9 +42,9 @@ const file = (what: string) =>
   z.string().min(1).optional().describe(`${what} Default: identity's.`);
 
 const config = z.strictObject({
-  bindAddress: z.string().optional()
+  bindAddress: bindField().optional()
     .describe("Where to listen, host:port; port 0 for any free one. Default: node.bindAddress."),
-  advertiseAddress: z.string().optional()
+  advertiseAddress: bindField().optional()
     .describe(
       "How others reach it, host:port. Default: node.advertiseAddress, else where it listens.",
     ),

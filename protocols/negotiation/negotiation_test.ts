@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { nodeTypes } from "../identity/principal.ts";
+import { isNodeId } from "../identity/spiffe.ts";
 import { defaultCapabilities, type Hello, type PairName, type ProfileOverride } from "./hello.ts";
 import { decodeHello, encodeHello } from "./hello_codec.ts";
 import { commonVersion, negotiate, transcriptBytes } from "./negotiate.ts";
@@ -51,7 +52,7 @@ const anyHello: fc.Arbitrary<Hello> = fc.record({
   node: fc.record({
     cluster: fc.constant("test"),
     type: fc.constantFrom(...nodeTypes),
-    id: fc.stringMatching(/^[a-z0-9._-]{1,5}$/),
+    id: fc.stringMatching(/^[a-z0-9._-]{1,5}$/).filter(isNodeId),
     generation: fc.nat(2),
     version: fc.constant("0.1.0"),
   }, plainRecord),

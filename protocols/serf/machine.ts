@@ -67,7 +67,7 @@ export class SerfMachine {
   #reapAtMs = Infinity;
   #reconnectAtMs = Infinity;
 
-  /** @throws {RangeError} naming the option that is out of range, tags that are too long among them. */
+  /** Starts alone; call `start`. @throws {RangeError} naming the option that is out of range, tags that are too long among them. */
   constructor(options: SerfOptions, handler: SerfHandler) {
     const c = new Context(options, handler);
     const { clocks } = options;

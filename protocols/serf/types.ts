@@ -14,6 +14,7 @@ export interface SerfMember {
   readonly address: string;
   /** 4 or 16 bytes. Not to be written to. */
   readonly ip: Uint8Array;
+  /** UDP and TCP. */
   readonly port: number;
   /** An object without prototype. */
   readonly tags: Tags;
@@ -21,7 +22,9 @@ export interface SerfMember {
   readonly status: SerfStatus;
   /** The same with suspicion: a leaving member is alive still, a failed one dead. */
   readonly state: MemberState;
+  /** SWIM's, as of its last change that was told. */
   readonly incarnation: number;
+  /** What it speaks. */
   readonly versions: Versions;
   /** The Lamport time of the newest intent about it. */
   readonly statusTime: number;
@@ -43,8 +46,11 @@ export interface SerfKeyring {
 
 /** What the clocks said when they were persisted; see {@linkcode SerfOptions}. */
 export interface SerfClocks {
+  /** The newest time of intents. */
   readonly member: number;
+  /** The newest time of user events. */
   readonly event: number;
+  /** The newest time of queries. */
   readonly query: number;
 }
 
@@ -82,6 +88,7 @@ export type SerfEvent =
   | {
     readonly type: "user_event";
     readonly name: string;
+    /** Not to be written to: it is remembered. */
     readonly payload: Uint8Array;
     /** Lamport time. */
     readonly time: number;
@@ -125,7 +132,9 @@ export type RespondResult =
 
 /** A query that asks this node. */
 export interface SerfQuery {
+  /** What kind of question it is. */
   readonly name: string;
+  /** Not to be written to. */
   readonly payload: Uint8Array;
   /** Lamport time. */
   readonly time: number;
@@ -139,7 +148,9 @@ export interface SerfQuery {
 
 /** A query to send. */
 export interface SerfQueryRequest {
+  /** Names that begin with `_serf_` are the cluster's own. */
   readonly name: string;
+  /** With all the rest at most `maxQueryBytes`. Default: empty. */
   readonly payload?: Uint8Array;
   /** Only these members. */
   readonly nodes?: readonly string[];
@@ -157,7 +168,9 @@ export interface SerfQueryRequest {
 export interface SerfQuerySummary {
   /** Members that were expected to answer when it was sent. */
   readonly expected: number;
+  /** Members that acknowledged. */
   readonly acks: number;
+  /** Members that answered. */
   readonly responses: number;
 }
 
@@ -185,6 +198,7 @@ export interface SerfQueryHandle {
 export interface SerfKeyReply {
   /** Members that were asked. */
   readonly members: number;
+  /** Members that answered. */
   readonly replies: number;
   /** Members that refused or failed, with what they said; Serf's agents may add remarks. */
   readonly failures: Readonly<Record<string, string>>;

@@ -61,6 +61,11 @@ export interface SwimConfig {
    */
   readonly suspicionConfirmations: number;
   /**
+   * A suspect is told so together with its ping, so that it can refute at once: a few
+   * bytes for fewer false deaths. Default true (Lifeguard section 4.3, the buddy system).
+   */
+  readonly tellSuspects: boolean;
+  /**
    * Between two rounds of gossip, ms; nothing is sent while there is no news. Shorter
    * spreads sooner, with smaller packets. Default 200 (memberlist).
    */
@@ -136,6 +141,7 @@ const defaults: SwimConfig = Object.freeze({
   smallMembers: 32,
   smallSuspicionMaxMs: 5000,
   suspicionConfirmations: 3,
+  tellSuspects: true,
   gossipIntervalMs: 200,
   gossipNodes: 3,
   gossipToTheDeadMs: 30_000,

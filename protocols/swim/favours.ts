@@ -17,7 +17,7 @@ import { writeAck, writeNack, writePing } from "./wire/messages.ts";
 import { empty } from "./wire/msgpack.ts";
 import { formatAddress } from "./address.ts";
 
-/** A ping of ours that waits for its ack, all for the same time, so the oldest stands first. */
+/** A ping of ours that waits for its ack. */
 interface Wait {
   readonly id: number;
   readonly address: string;
@@ -33,6 +33,12 @@ interface Wait {
 }
 
 const maxPayloadBytes = 512;
+/**
+ * The share of the probe time-out after which a helper sends its nack (Lifeguard
+ * section 4.1). With all of it the nack would arrive when the verdict has fallen,
+ * where the time-out is half of the period, as it is by default.
+ */
+const nackShare = 0.8;
 const maxWaits = 4096;
 
 /** What one machine does for others. */
@@ -41,6 +47,8 @@ export class Favours {
   readonly #outbox: Outbox;
   readonly #prober: Prober;
   readonly #waits: Map<number, Wait> = new Map();
+  /** When the first of them is due; perhaps earlier, never later. */
+  #nextMs = Infinity;
   #tokens: number;
   #tokensAtMs: number;
 
@@ -55,12 +63,7 @@ export class Favours {
 
   /** When to call `timer`. Infinity if nothing waits. */
   get nextMs(): number {
-    if (this.#waits.size > 0) {
-      for (const { deadlineMs } of this.#waits.values()) {
-        return deadlineMs;
-      }
-    }
-    return Infinity;
+    return this.#waits.size > 0 ? this.#nextMs : Infinity;
   }
 
   /** Who has an address: the number of a member alive or suspect, or -1. */
@@ -124,7 +127,7 @@ export class Favours {
       to: to.address,
       pmax: to.versions[1],
       nack: fields.nack,
-    }, nowMs + config.probeTimeoutMs);
+    }, nowMs + config.probeTimeoutMs * nackShare);
   }
 
   /** Pings a member once, for whoever called the command. */
@@ -163,8 +166,13 @@ export class Favours {
   /** Nobody answered in time. */
   timer(): void {
     const c = this.#c;
+    if (c.nowMs < this.#nextMs) return;
+    this.#nextMs = Infinity;
     for (const [sequence, wait] of this.#waits) {
-      if (wait.deadlineMs > c.nowMs) return;
+      if (wait.deadlineMs > c.nowMs) {
+        this.#nextMs = Math.min(this.#nextMs, wait.deadlineMs);
+        continue;
+      }
       this.#waits.delete(sequence);
       const { favour } = wait;
       if (favour?.nack) {
@@ -182,6 +190,7 @@ export class Favours {
       if (wait.favour === undefined) wait.deadlineMs += ms;
       else this.#waits.delete(sequence);
     }
+    this.#nextMs += ms;
   }
 
   /** Ends all. */
@@ -195,6 +204,7 @@ export class Favours {
     while (this.#waits.has(sequence)) sequence = this.#prober.newSequence();
     const { address, versions } = table.card(id);
     this.#waits.set(sequence, { id, address, sentMs: nowMs, deadlineMs, favour });
+    this.#nextMs = Math.min(this.#nextMs, deadlineMs);
     writePing(
       this.#outbox.message.reset(),
       sequence,

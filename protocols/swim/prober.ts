@@ -168,7 +168,7 @@ export class Prober {
     };
     counters.pingCount++;
     let accusation: Uint8Array | undefined;
-    if (table.state(id) === stateOf.suspect) {
+    if (config.tellSuspects && table.state(id) === stateOf.suspect) {
       writeVerdict(
         this.#accusation.reset(),
         messageType.suspect,

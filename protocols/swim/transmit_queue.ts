@@ -1,6 +1,6 @@
 /**
  * Rumours that wait to be sent along, each a limited number of times (SWIM section
- * 4.1: those sent least often go first; memberlist: among equals the newest).
+ * 4.1: those sent least often go first; memberlist: among equals the one that came last).
  *
  * Rumours stand in buckets by how often they have been sent. A newer rumour with
  * the same key replaces an older one: it cannot matter any more. Taking fills a

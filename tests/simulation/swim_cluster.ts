@@ -198,8 +198,7 @@ export class Cluster {
       },
       {
         packet: (to, bytes) => this.#packet(node, to, bytes),
-        open: (stream) =>
-          this.#open(node, stream),
+        open: (stream) => this.#open(node, stream),
         ...(events === false ? {} : {
           event: (event: SwimEvent) => {
             this.events.push({ ...event, atMs: this.now, at: index });

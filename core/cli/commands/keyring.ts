@@ -13,8 +13,12 @@ function show(reply: KeyringReply, operation: string, out: Output): void {
   const failures = Object.entries(reply.failures);
   if (operation === "list" && Object.keys(reply.keys).length > 0) {
     out.table(
-      ["KEY", "MEMBERS"],
-      Object.entries(reply.keys).map(([key, count]) => [key, `${count} of ${reply.members}`]),
+      ["KEY", "MEMBERS", "IN USE"],
+      Object.entries(reply.keys).map(([key, count]) => [
+        key,
+        `${count} of ${reply.members}`,
+        reply.primaryKeys[key] === undefined ? "" : `by ${reply.primaryKeys[key]}`,
+      ]),
     );
   }
   const silent = reply.members - reply.replies;

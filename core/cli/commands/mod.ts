@@ -1,9 +1,15 @@
 /** The built-in commands, in the order in which help lists them. A new command is one line here. */
 import type { Command } from "../command.ts";
 import { call } from "./call.ts";
+import { event } from "./event.ts";
+import { forceLeave } from "./force_leave.ts";
 import { init } from "./init.ts";
+import { keyring } from "./keyring.ts";
+import { members } from "./members.ts";
 import { node } from "./node.ts";
 import { peers } from "./peers.ts";
+import { query } from "./query.ts";
+import { rtt } from "./rtt.ts";
 import { schema } from "./schema.ts";
 import { services } from "./services.ts";
 import { status } from "./status.ts";
@@ -15,8 +21,14 @@ export const builtInCommands: readonly Command[] = [
   node,
   status,
   peers,
+  members,
   services,
   call,
+  event,
+  query,
+  rtt,
+  keyring,
+  forceLeave,
   schema,
   version,
 ];

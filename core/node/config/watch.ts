@@ -1,13 +1,14 @@
 /**
  * Notices that a configuration file changed.
  *
- * A watch event tells at once; a re-read every few seconds catches what fires
- * none (a symlink swapped by an orchestrator, a network file system). Events
- * come in bursts while an editor writes, so the file is read once they have
- * settled. A file that is gone or half written changes nothing: the next
+ * A watch event tells at once, also of a file put in place of the old one; a
+ * re-read every few seconds catches what fires none (a symlink swapped by an
+ * orchestrator, a network file system). Events come in bursts while an editor
+ * writes, so the file is read once they have settled. A file that is gone or half written changes nothing: the next
  * complete version does. It is not even reported unless it is found so twice,
  * since whoever writes in place empties the file first.
  */
+import { basename, dirname } from "node:path";
 import type { Host, Timer } from "../../kernel/host.ts";
 import { type ConfigFile, readConfig } from "./file.ts";
 
@@ -15,6 +16,14 @@ import { type ConfigFile, readConfig } from "./file.ts";
 const settleMs = 100;
 /** How often the file is read without any event, in ms. */
 const rereadMs = 3000;
+
+/** Watches the folder, since an editor may put another file in place of the one that was there. */
+function openWatcher(path: string): Deno.FsWatcher {
+  const folder = dirname(path);
+  // Asked beforehand: somebody who granted the file alone is not to be prompted for more.
+  const { state } = Deno.permissions.querySync({ name: "read", path: folder });
+  return state === "granted" ? Deno.watchFs(folder, { recursive: false }) : Deno.watchFs(path);
+}
 
 /** Watches `file` until disposed; `changed` gets each new text once, `failed` each unreadable state once. */
 export function watchConfig(
@@ -58,10 +67,10 @@ export function watchConfig(
   let watcher: Deno.FsWatcher | undefined;
   const watching = (async () => {
     try {
-      watcher = Deno.watchFs(file.path);
-      for await (const _event of watcher) {
+      watcher = openWatcher(file.path);
+      for await (const { paths } of watcher) {
         if (ended) break;
-        soon();
+        if (paths.some((it) => basename(it) === basename(file.path))) soon();
       }
     } catch {
       // Not permitted, or too many watches: the regular re-read has to do.

@@ -89,6 +89,18 @@ Deno.test("a write is told at once, not only at the next regular reading", async
   });
 });
 
+Deno.test("a file that was put in place of the old one is told at once, and so is the next", async () => {
+  await watched(true, async ({ folder, path, told }) => {
+    for (const id of ["first", "second"]) {
+      await Deno.writeTextFile(join(folder, "draft"), declaring(id));
+      await Deno.rename(join(folder, "draft"), path);
+      assert.equal(await told.next(), id);
+      await Deno.writeTextFile(path, declaring(`${id}, edited`));
+      assert.equal(await told.next(), `${id}, edited`);
+    }
+  });
+});
+
 Deno.test("a file that is caught half written is no trouble: the next reading finds it whole", async () => {
   await watched(true, async ({ path, told, beat }) => {
     Deno.writeTextFileSync(path, "");

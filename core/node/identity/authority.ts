@@ -259,14 +259,15 @@ async function readAuthority(paths: ClusterPaths): Promise<Authority> {
   return { certificate, privateKey };
 }
 
-async function createNode(
+/** A certificate for a node's key, PEM. */
+function issueFor(
   { id, type, names = [] }: NewNode,
+  privateKey: string,
   cluster: string,
   authority: Authority,
-  { stateDir, host, nodeDays = 365 }: InitOptions,
-): Promise<IssuedNode> {
-  const privateKey = generatePrivateKey();
-  const certificate = await issueNode({
+  { host, nodeDays = 365 }: InitOptions,
+): Promise<string> {
+  return issueNode({
     principal: { cluster, type, id },
     privateKey,
     authority,
@@ -274,6 +275,18 @@ async function createNode(
     names,
     host,
   });
+}
+
+async function createNode(
+  node: NewNode,
+  cluster: string,
+  authority: Authority,
+  options: InitOptions,
+): Promise<IssuedNode> {
+  const { id, type } = node;
+  const { stateDir, host } = options;
+  const privateKey = generatePrivateKey();
+  const certificate = await issueFor(node, privateKey, cluster, authority, options);
   const aside = nodePathsIn(join(stateDir, `${id}.${host.randomBytes(4).toHex()}.tmp`));
   const paths = nodePaths(stateDir, id);
   await Deno.mkdir(aside.dir, { mode: folderMode });
@@ -291,11 +304,13 @@ async function createNode(
 }
 
 async function renewNode(
-  { id, type, names = [] }: NewNode,
+  node: NewNode,
   cluster: string,
   authority: Authority,
-  { stateDir, host, nodeDays = 365 }: InitOptions,
+  options: InitOptions,
 ): Promise<IssuedNode> {
+  const { id, type } = node;
+  const { stateDir, host } = options;
   const paths = nodePaths(stateDir, id);
   const privateKey = await readIfThere(paths.privateKey);
   if (privateKey === undefined) {
@@ -304,14 +319,7 @@ async function renewNode(
       `${paths.privateKey} is missing: restore it, or remove ${paths.dir} and issue the node anew`,
     );
   }
-  const certificate = await issueNode({
-    principal: { cluster, type, id },
-    privateKey,
-    authority,
-    validityMs: nodeDays * dayMs,
-    names,
-    host,
-  });
+  const certificate = await issueFor(node, privateKey, cluster, authority, options);
   const suffix = host.randomBytes(4).toHex();
   await writeWhole(paths.certificate, certificate, publicMode, suffix);
   await writeWhole(paths.node, json({ version: 1, id, type, cluster }), publicMode, suffix);

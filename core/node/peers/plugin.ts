@@ -12,6 +12,7 @@ import { transport } from "../../contracts/transport.ts";
 import { definePlugin } from "../../kernel/define_plugin.ts";
 import { live, type Plugin } from "../../kernel/plugin.ts";
 import { defaultCapabilities } from "@mycnet/protocols/negotiation";
+import { memberState } from "../member_state.ts";
 import { peersConfig } from "./config.ts";
 import { NodePeers } from "./peers.ts";
 import { Announcer, follow } from "./sources.ts";
@@ -45,13 +46,7 @@ const plugin: Plugin<Peers> = definePlugin({
         maxConnections: settings.maxConnections,
         connectionTimeoutMs: settings.connectionTimeoutMs,
         transports: () => transports,
-        stateOf: (id) => {
-          for (const source of states) {
-            const state = source.stateOf(id);
-            if (state !== undefined) return state;
-          }
-          return undefined;
-        },
+        stateOf: (id) => memberState(states, id),
       }),
     );
     const announcer = new Announcer(host, () => ({

@@ -254,10 +254,16 @@ export class Directory implements ServingView {
     return [this.#own, ...present];
   }
 
-  /** Every service, in the highest version that somebody serves, with all nodes that serve it, sorted by name. */
-  services(): { readonly service: ServiceDescription; readonly nodes: readonly string[] }[] {
+  /**
+   * Every service, in the highest version that somebody serves, with all nodes that serve it, sorted by name.
+   * @param gone true for nodes that are left out.
+   */
+  services(
+    gone: (node: string) => boolean = () => false,
+  ): { readonly service: ServiceDescription; readonly nodes: readonly string[] }[] {
     const found = new Map<string, { service: ServiceDescription; nodes: string[] }>();
     for (const { node, services } of this.records()) {
+      if (gone(node)) continue;
       for (const service of services) {
         const known = found.get(service.name);
         if (known === undefined) found.set(service.name, { service, nodes: [node] });

@@ -8,7 +8,8 @@
 import type { Balancer } from "../../contracts/balancer.ts";
 import type { HealthReport } from "../../contracts/health.ts";
 import type { Identity } from "../../contracts/identity.ts";
-import { linkDown, linkUp, type Peers } from "../../contracts/peers.ts";
+import { memberEvent } from "../../contracts/membership.ts";
+import { linkDown, linkUp, type NodeState, type Peers } from "../../contracts/peers.ts";
 import type { ServiceDescription, ServiceRecord, Services } from "../../contracts/services.ts";
 import { MycnetError } from "../../kernel/errors.ts";
 import type { Host } from "../../kernel/host.ts";
@@ -84,6 +85,8 @@ export interface LayerParts {
   readonly balancers: LiveList<Balancer>;
   /** Read when needed; the directory's are read once. */
   readonly settings: () => LayerSettings;
+  /** What membership says of a node. Absent: nothing. */
+  readonly stateOf?: (id: string) => NodeState | undefined;
 }
 
 /** See the head of this file. */
@@ -118,7 +121,13 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
       limits: { recordTtlMs, maxRecords, maxBytes: maxDirectoryBytes },
       changed: (record, gone) => this.#recordChanged(record, gone),
     });
-    const routing = this.#routing = new Routing({ host, peers, view: directory, self: self.id });
+    const routing = this.#routing = new Routing({
+      host,
+      peers,
+      view: directory,
+      self: self.id,
+      gone: (id) => this.#gone(id),
+    });
     const loopback = new Loopback((exchange, fields, body, upload) =>
       this.#server.accept(self, exchange, fields, body, upload)
     );
@@ -137,6 +146,10 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
     this.#byName = new CallsByName({ caller, directory, routing, deadlines });
     this.#stop.use(host.on(linkUp, () => routing.linksChanged()));
     this.#stop.use(host.on(linkDown, () => routing.linksChanged()));
+    this.#stop.use(host.on(memberEvent, () => {
+      routing.linksChanged();
+      routing.directoryChanged(); // Whoever waits for a server looks again.
+    }));
     this.#stop.use(peers.handle(messageTypes["service.call"], {
       request: (exchange, fields, body, upload) =>
         this.#server.accept(exchange.link.peer, exchange, fields, body, upload),
@@ -183,7 +196,7 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
   }
 
   list(): ReturnType<Services["list"]> {
-    return this.#directory.services();
+    return this.#directory.services((id) => this.#gone(id));
   }
 
   records(): readonly ServiceRecord[] {
@@ -266,6 +279,13 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
     this.#server.leave(name);
     if (this.#descriptions.delete(name)) this.#publish();
     await this.#server.drain(name, drainMs);
+  }
+
+  /** True for a node that membership calls dead or left, and that no link contradicts. */
+  #gone(id: string): boolean {
+    const state = this.#parts.stateOf?.(id);
+    return (state === "dead" || state === "left") &&
+      this.#parts.peers.link(id)?.usable !== true;
   }
 
   #publish(): void {

@@ -6,11 +6,12 @@ import { balancer } from "../../contracts/balancer.ts";
 import { healthSources } from "../../contracts/health.ts";
 import { identity } from "../../contracts/identity.ts";
 import { metricsSources } from "../../contracts/metrics.ts";
-import { peers } from "../../contracts/peers.ts";
+import { memberStates, peers } from "../../contracts/peers.ts";
 import { transport } from "../../contracts/transport.ts";
 import { definePlugin } from "../../kernel/define_plugin.ts";
 import { duration } from "../../kernel/config.ts";
 import { live, type Plugin } from "../../kernel/plugin.ts";
+import { memberState } from "../member_state.ts";
 import { type LayerSettings, type ServiceLayer, serviceLayer, ServiceNode } from "./layer.ts";
 
 const config = z.strictObject({
@@ -47,10 +48,16 @@ export const servicesPlugin: Plugin<ServiceLayer> = definePlugin({
   name: "services",
   summary: "Typed calls to whichever node serves them, and the directory of who does.",
   provides: serviceLayer,
-  needs: { peers, identity, balancers: live(balancer), transports: live(transport) },
+  needs: {
+    peers,
+    identity,
+    balancers: live(balancer),
+    transports: live(transport),
+    states: live(memberStates),
+  },
   config,
   setup: (scope): ServiceLayer => {
-    const { peers, identity, balancers, transports } = scope.needs;
+    const { peers, identity, balancers, transports, states } = scope.needs;
     let settings = settingsOf(scope.config);
     scope.onReconfigure((next) => {
       const wanted = settingsOf(next);
@@ -63,7 +70,14 @@ export const servicesPlugin: Plugin<ServiceLayer> = definePlugin({
       return same;
     });
     const node = scope.own(
-      new ServiceNode({ host: scope.host, peers, identity, balancers, settings: () => settings }),
+      new ServiceNode({
+        host: scope.host,
+        peers,
+        identity,
+        balancers,
+        settings: () => settings,
+        stateOf: (id) => memberState(states, id),
+      }),
     );
     const told = () => node.setAddresses([...transports].flatMap((it) => it.addresses));
     scope.own(transports.each(() => {

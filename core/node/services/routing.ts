@@ -6,11 +6,13 @@
  * ranks, and a balancer chooses within the best rank that is not empty: a
  * healthy link (or none needed, being this node itself), a degraded link, no
  * link but no reason against dialling, and last those that failed to answer a
- * dial lately or are believed dead. While calls go to linked nodes, unlinked
- * ones are dialled in the background, a few at a time, so that work spreads to
- * all that offer it rather than staying with whoever was linked first. So are
- * the failed and the dead, one at a time and rarer and rarer: nobody else may
- * tell this node that they are back. Word of a newer start makes all forgotten.
+ * dial lately or are believed dead. A node that membership has declared dead, or
+ * that has left, is not able at all, unless a link says otherwise. While calls go
+ * to linked nodes, unlinked ones are dialled in the background, a few at a time,
+ * so that work spreads to all that offer it rather than staying with whoever was
+ * linked first. So are the failed and the dead, one at a time and rarer and rarer:
+ * nobody else may tell this node that they are back. Word of a newer start makes
+ * all forgotten.
  *
  * Ranking is paid for once in 100 ms, or when the directory or a link changed,
  * not at each call.
@@ -124,16 +126,27 @@ export class Routing {
   readonly #peers: Peers;
   readonly #view: ServingView;
   readonly #self: string;
+  readonly #gone: (id: string) => boolean;
   readonly #nodes = new Map<string, ServingNode>();
   readonly #waiting = new Set<() => void>();
   #linkRevision = 0;
   #dials = 0;
 
-  constructor(parts: { host: Host; peers: Peers; view: ServingView; self: string }) {
+  /** @param parts `gone` tells of nodes that are not to be dialled, since membership has given them up. */
+  constructor(
+    parts: {
+      host: Host;
+      peers: Peers;
+      view: ServingView;
+      self: string;
+      gone?: (id: string) => boolean;
+    },
+  ) {
     this.#host = parts.host;
     this.#peers = parts.peers;
     this.#view = parts.view;
     this.#self = parts.self;
+    this.#gone = parts.gone ?? (() => false);
   }
 
   /** A link came or went. */
@@ -267,6 +280,7 @@ export class Routing {
     }
     node.link = undefined;
     node.roundTripMs = undefined;
+    if (this.#gone(node.id)) return undefined;
     const peer = this.#peers.get(node.id);
     if (!dialable && (peer?.addresses.length ?? 0) === 0) return undefined;
     node.health = peer?.health ?? "healthy";

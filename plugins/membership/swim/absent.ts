@@ -26,6 +26,7 @@ export function absentMembership(): Membership {
     query: () => {
       throw refused();
     },
+    onMember: () => nothing,
     onEvent: () => nothing,
     onQuery: () => nothing,
     keyring: () => Promise.reject(refused()),

@@ -32,6 +32,7 @@ const tuning = {
   smallSuspicionMax: span().describe("The longest suspicion in a small cluster."),
   suspicionConfirmations: count(0, 64)
     .describe("Confirmations that bring a suspicion to its shortest."),
+  tellSuspects: z.boolean().describe("Tell a suspect together with its ping."),
   gossipInterval: requiredDuration({ minMs: 10, maxMs: 600_000 })
     .describe("Between two rounds of gossip."),
   gossipNodes: count(1, 64).describe("Members told in a round."),
@@ -70,6 +71,7 @@ const machineNames: Readonly<Record<keyof typeof tuning, keyof SwimConfig>> = {
   smallMembers: "smallMembers",
   smallSuspicionMax: "smallSuspicionMaxMs",
   suspicionConfirmations: "suspicionConfirmations",
+  tellSuspects: "tellSuspects",
   gossipInterval: "gossipIntervalMs",
   gossipNodes: "gossipNodes",
   gossipToTheDead: "gossipToTheDeadMs",

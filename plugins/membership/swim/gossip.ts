@@ -159,6 +159,10 @@ export class Gossip implements Membership, MemberStates {
       ), signal);
   }
 
+  onMember(handler: (event: MemberEvent) => void): Disposable {
+    return this.#parts.host.on(memberEvent, handler);
+  }
+
   onEvent(name: string, handler: (message: GossipMessage) => void): Disposable {
     let handlers = this.#eventHandlers.get(name);
     if (handlers === undefined) this.#eventHandlers.set(name, handlers = new Set());
@@ -194,9 +198,20 @@ export class Gossip implements Membership, MemberStates {
     if (operation !== "list" && bytes === undefined) {
       throw new MycnetError("invalid_argument", "key: 16, 24 or 32 bytes in base64 are expected");
     }
-    return await new Promise((resolve) =>
-      this.#parts.driver.command((layer, nowMs) => layer.keyring(operation, bytes, nowMs, resolve))
+    const { members, replies, failures, keys, primaryKeys } = await new Promise<KeyringReply>(
+      (resolve) =>
+        this.#parts.driver.command((layer, nowMs) =>
+          layer.keyring(operation, bytes, nowMs, resolve)
+        ),
     );
+    // Plain objects, whatever members are called.
+    return {
+      members,
+      replies,
+      failures: { ...failures },
+      keys: { ...keys },
+      primaryKeys: { ...primaryKeys },
+    };
   }
 
   distanceMs(a: string, b: string): number | undefined {

@@ -26,7 +26,7 @@ type Instruction =
 export class Regexp {
   readonly #program: readonly Instruction[];
 
-  /** @throws {RegexpError} for what is wrong, not supported or too long. */
+  /** Compiles. @throws {RegexpError} for what is wrong, not supported or too long. */
   constructor(expression: string) {
     this.#program = compile(parseRegexp(expression));
   }

@@ -8,12 +8,7 @@
  * reuses its buffer; a timer that has moved later is left where it is and fires
  * in vain, which is cheaper than moving it after each packet.
  */
-import {
-  Network,
-  type NetworkOptions,
-  Random,
-  Scheduler,
-} from "../../../core/simulation/mod.ts";
+import { Network, type NetworkOptions, Random, Scheduler } from "../../../core/simulation/mod.ts";
 import {
   CardStore,
   type SwimConfig,

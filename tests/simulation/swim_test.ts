@@ -1,0 +1,257 @@
+/** Clusters of bare SWIM machines: what holds for all of them together. */
+import assert from "node:assert/strict";
+import { Cluster, type ClusterOptions, nameOf } from "./swim_cluster.ts";
+
+const seeds = [1, 2, 3, 4, 5];
+
+function forSeeds(
+  sentence: string,
+  options: Omit<ClusterOptions, "seed">,
+  script: (cluster: Cluster) => void,
+): void {
+  Deno.test(`${sentence} (${seeds.length} seeds)`, () => {
+    for (const seed of seeds) {
+      const cluster = new Cluster({ ...options, seed });
+      try {
+        script(cluster);
+      } catch (error) {
+        throw new Error(`seed ${seed}, after ${cluster.now} ms`, { cause: error });
+      }
+    }
+  });
+}
+
+/** Runs until `done`, checked every 100 ms; fails after `maxMs`. Returns how long it took. */
+function until(cluster: Cluster, what: string, maxMs: number, done: () => boolean): number {
+  const began = cluster.now;
+  while (!done()) {
+    assert.ok(cluster.now - began < maxMs, `${what} within ${maxMs} ms`);
+    cluster.run(100);
+  }
+  return cluster.now - began;
+}
+
+/** Members that are up and were declared dead by somebody. */
+function wronged(cluster: Cluster): string[] {
+  return cluster.told("failed").flatMap((event) => {
+    if (event.type !== "failed") return [];
+    const { name } = event.member;
+    return cluster.nodes[Number(name.slice(1))]!.up ? [`${name} by ${event.by}`] : [];
+  });
+}
+
+const everybody = (cluster: Cluster, state: "alive") =>
+  cluster.nodes.every(({ index, up }) => !up || cluster.disagree(index, state).length === 0);
+
+forSeeds(
+  "a hundred that join one after the other all know each other",
+  { members: 100, formed: false },
+  (cluster) => {
+    for (let i = 1; i < 100; i++) {
+      cluster.join(i, Math.floor(cluster.random.float() * i));
+      cluster.run(20);
+    }
+    until(cluster, "all know all", 5000, () => everybody(cluster, "alive"));
+    assert.deepEqual(cluster.told("suspected"), []);
+  },
+);
+
+forSeeds("without faults nobody is suspected", { members: 100 }, (cluster) => {
+  cluster.run(60_000);
+  assert.deepEqual(cluster.told("suspected"), []);
+  assert.deepEqual(cluster.told("paused"), []);
+  assert.ok(cluster.nodes.every(({ machine }) => machine.counters.pingCount >= 59));
+});
+
+forSeeds("all agree that the one that crashed is dead, and on nothing else", {
+  members: 100,
+}, (cluster) => {
+  cluster.run(3000);
+  cluster.crash(42);
+  // A period until somebody probes it on average, one for the probe, 8 s of suspicion, gossip.
+  until(cluster, "all agree", 15_000, () => cluster.disagree(42, "dead").length === 0);
+  assert.deepEqual(wronged(cluster), []);
+  const failed = cluster.told("failed");
+  assert.equal(failed.length, 99, "each is told once");
+  assert.ok(failed.at(-1)!.atMs - failed[0]!.atMs < 2000, "the word takes less than 2 s");
+});
+
+forSeeds("in a small cluster death is certain within 7 s", { members: 5 }, (cluster) => {
+  cluster.run(2000);
+  cluster.crash(3);
+  const tookMs = until(cluster, "all agree", 8500, () => cluster.disagree(3, "dead").length === 0);
+  assert.ok(tookMs > 1000);
+  assert.deepEqual(wronged(cluster), []);
+});
+
+forSeeds("at 30% loss nobody who lives is declared dead, and the crashed one is", {
+  members: 50,
+  loss: 0.3,
+}, (cluster) => {
+  cluster.run(60_000);
+  cluster.crash(7);
+  until(cluster, "all agree", 60_000, () => cluster.disagree(7, "dead").length === 0);
+  assert.deepEqual(wronged(cluster), []);
+});
+
+forSeeds("who leaves has left, for everybody, and is not suspected", { members: 30 }, (cluster) => {
+  cluster.run(2000);
+  const node = cluster.nodes[9]!;
+  node.machine.leave(cluster.now);
+  cluster.settle(node);
+  until(cluster, "leave sent", 5000, () => node.machine.status === "left");
+  cluster.crash(9);
+  until(cluster, "all agree", 3000, () => cluster.disagree(9, "left").length === 0);
+  assert.deepEqual(cluster.told("suspected"), []);
+  assert.deepEqual(cluster.told("failed"), []);
+});
+
+forSeeds("a process stopped for less than the suspicion lives on, and blames nobody", {
+  members: 30,
+}, (cluster) => {
+  cluster.run(2000);
+  cluster.pause(4);
+  cluster.run(3500);
+  cluster.resume(4);
+  cluster.run(20_000);
+  assert.deepEqual(wronged(cluster), []);
+  assert.ok(everybody(cluster, "alive"));
+  assert.deepEqual(cluster.told("suspected").filter(({ at }) => at === 4 && at !== 4), []);
+  assert.equal(cluster.told("paused").filter(({ at }) => at === 4).length, 1);
+  const blamed = cluster.told("suspected").filter((event) =>
+    event.type === "suspected" && event.by === nameOf(4)
+  );
+  assert.deepEqual(blamed, []);
+});
+
+forSeeds("a process stopped for longer is dead, comes back, and all agree that it lives", {
+  members: 30,
+}, (cluster) => {
+  cluster.run(2000);
+  cluster.pause(4);
+  until(cluster, "declared dead", 20_000, () => cluster.disagree(4, "dead").length === 0);
+  cluster.run(5000);
+  cluster.resume(4);
+  until(cluster, "back", 5000, () => cluster.disagree(4, "alive").length === 0);
+  cluster.run(20_000);
+  assert.ok(everybody(cluster, "alive"));
+  const dead = new Set(wronged(cluster).map((text) => text.split(" ")[0]));
+  assert.deepEqual([...dead], ["n4"]);
+});
+
+forSeeds("who starts anew under its name, knowing nothing, is soon alive to all", {
+  members: 20,
+}, (cluster) => {
+  cluster.run(2000);
+  cluster.crash(5);
+  until(cluster, "dead", 20_000, () => cluster.disagree(5, "dead").length === 0);
+  cluster.restart(5);
+  cluster.join(5, 0);
+  until(cluster, "alive again", 5000, () => everybody(cluster, "alive"));
+  assert.equal(cluster.nodes[5]!.machine.size, 20);
+  assert.ok(cluster.nodes[5]!.machine.self.incarnation > 1, "it refuted its own death");
+  cluster.run(20_000);
+  assert.ok(everybody(cluster, "alive"));
+});
+
+forSeeds("two halves that could not hear each other agree soon after they can", {
+  members: 30,
+}, (cluster) => {
+  cluster.run(2000);
+  const half = (index: number) => index < 15;
+  cluster.cut = (from, to) => half(from) !== half(to);
+  until(
+    cluster,
+    "each half buries the other",
+    40_000,
+    () =>
+      cluster.nodes.every(({ index }) =>
+        cluster.nodes.every((other) => {
+          const state = cluster.view(index, other.index);
+          return half(index) === half(other.index)
+            ? state === "alive"
+            : state === "dead" || state === undefined;
+        })
+      ),
+  );
+  cluster.run(60_000);
+  cluster.cut = () => false;
+  // What the node's plugin does with peers that it knows of.
+  until(cluster, "one cluster again", 30_000, () => {
+    const node = cluster.nodes[3]!;
+    if (cluster.now % 5000 < 100) node.machine.sync(cluster.nodes[20]!.address, cluster.now);
+    cluster.settle(node);
+    return everybody(cluster, "alive");
+  });
+});
+
+forSeeds("a short cut heals by itself", { members: 30 }, (cluster) => {
+  cluster.run(2000);
+  cluster.cut = (from, to) => (from < 5) !== (to < 5);
+  cluster.run(3500);
+  cluster.cut = () => false;
+  until(cluster, "all agree", 60_000, () => everybody(cluster, "alive"));
+});
+
+forSeeds("push/pull alone spreads what gossip lost", {
+  members: 20,
+  loss: 1,
+  config: { pushPullIntervalMs: 2000, probeIntervalMs: 1_000_000 },
+}, (cluster) => {
+  const node = cluster.nodes[0]!;
+  node.machine.updateMeta(Uint8Array.of(1), cluster.now);
+  cluster.settle(node);
+  until(
+    cluster,
+    "all have heard",
+    60_000,
+    () => cluster.nodes.every(({ machine }) => machine.member(nameOf(0))!.meta.length === 1),
+  );
+});
+
+forSeeds("half of all crash at once, and the others still agree", { members: 60 }, (cluster) => {
+  cluster.run(2000);
+  for (let i = 0; i < 60; i += 2) cluster.crash(i);
+  until(cluster, "all agree", 120_000, () => {
+    for (let i = 0; i < 60; i += 2) {
+      if (
+        !cluster.nodes.every(({ up, index }) => {
+          const state = cluster.view(index, i);
+          return !up || state === "dead" || state === undefined;
+        })
+      ) return false;
+    }
+    return true;
+  });
+  cluster.run(10_000);
+  assert.deepEqual(wronged(cluster), []);
+  assert.ok(everybody(cluster, "alive"));
+});
+
+Deno.test("a seed repeats a run to the last packet", () => {
+  const run = () => {
+    const cluster = new Cluster({ members: 40, seed: 77, loss: 0.1 });
+    cluster.run(3000);
+    cluster.crash(3);
+    cluster.run(20_000);
+    return [
+      cluster.packets,
+      cluster.bytes,
+      cluster.events.length,
+      JSON.stringify(cluster.events.at(-1)),
+    ];
+  };
+  assert.deepEqual(run(), run());
+});
+
+Deno.test("the load of a member does not grow with the cluster, but for the news it passes on", () => {
+  const rate = (members: number) => {
+    const cluster = new Cluster({ members, seed: 5, events: false });
+    cluster.run(20_000);
+    return cluster.packets / members / 20;
+  };
+  const [small, large] = [rate(20), rate(400)];
+  // A ping out and an ack out each second.
+  assert.ok(small > 1.9 && small < 2.3, `${small}`);
+  assert.ok(large > 1.9 && large < 2.3, `${large}`);
+});
