@@ -4,7 +4,7 @@ import { builtIns } from "../../plugins/mod.ts";
 import { clusterTest } from "../../tests/harness/leaks.ts";
 import { coreBuiltIns } from "../node/config/declaration.ts";
 import { runtimeVersion } from "../node/version.ts";
-import { FakeIo, inFolder } from "./fakes_test.ts";
+import { FakeIo, inFolder, input } from "./fakes_test.ts";
 import { cliRuntime } from "./main.ts";
 import { runCli } from "./mod.ts";
 
@@ -88,4 +88,13 @@ clusterTest("a boot that fails rejects with what helps", async () => {
     });
     await assert.rejects(starting, { code: "plugin_setup_failed", remedy: /Run `mycnet init`/ });
   });
+});
+
+Deno.test("standard input beyond 1 MiB is refused before any node is asked", async () => {
+  const io = new FakeIo();
+  io.stdin = input(JSON.stringify("x".repeat(1024 * 1024)));
+  const runtime = cliRuntime(builtIns, entry);
+  const args = ["call", "greeter/hello", "-", "--admin", "http://127.0.0.1:1", "--token", "t"];
+  assert.equal(await runCli(args, io, runtime), 1);
+  assert.match(io.stderr.text, /standard input holds more than 1048576 bytes/);
 });

@@ -63,7 +63,7 @@ export class Favours {
 
   /** When to call `timer`. Infinity if nothing waits. */
   get nextMs(): number {
-    return this.#waits.size > 0 ? this.#nextMs : Infinity;
+    return this.#nextMs;
   }
 
   /** Who has an address: the number of a member alive or suspect, or -1. */
@@ -146,6 +146,8 @@ export class Favours {
       return void c.counters.unmatchedAcks++;
     }
     this.#waits.delete(sequence);
+    // Left behind, it would look like a time that was slept through.
+    if (this.#waits.size === 0) this.#nextMs = Infinity;
     if (wait.favour !== undefined) {
       writeAck(this.#outbox.message.reset(), wait.favour.sequence);
       return this.#outbox.send(wait.favour.to, wait.favour.pmax);
@@ -190,12 +192,13 @@ export class Favours {
       if (wait.favour === undefined) wait.deadlineMs += ms;
       else this.#waits.delete(sequence);
     }
-    this.#nextMs += ms;
+    this.#nextMs = this.#waits.size === 0 ? Infinity : this.#nextMs + ms;
   }
 
   /** Ends all. */
   clear(): void {
     this.#waits.clear();
+    this.#nextMs = Infinity;
   }
 
   #pingAndWait(id: number, favour: Wait["favour"], deadlineMs: number): void {

@@ -1,15 +1,23 @@
 /** Clusters of bare SWIM machines: what holds for all of them together. */
 import assert from "node:assert/strict";
+import { parseArgs } from "node:util";
 import { Cluster, type ClusterOptions, nameOf } from "./swim_cluster.ts";
 
-const seeds = [1, 2, 3, 4, 5];
+/** As in harness.ts: `--seeds 500` runs fifty times as many, `--from 1000` others. */
+const { values: given } = parseArgs({
+  args: Deno.args,
+  strict: false,
+  options: { seeds: { type: "string" }, from: { type: "string" } },
+});
+const from = Number(given.from ?? 1);
+const seeds = Array.from({ length: Math.ceil(Number(given.seeds ?? 10) / 2) }, (_, i) => from + i);
 
 function forSeeds(
   sentence: string,
   options: Omit<ClusterOptions, "seed">,
   script: (cluster: Cluster) => void,
 ): void {
-  Deno.test(`${sentence} (${seeds.length} seeds)`, () => {
+  Deno.test(`${sentence} (${seeds.length} seeds from ${from})`, () => {
     for (const seed of seeds) {
       const cluster = new Cluster({ ...options, seed });
       try {
@@ -51,7 +59,11 @@ forSeeds(
       cluster.join(i, Math.floor(cluster.random.float() * i));
       cluster.run(20);
     }
-    until(cluster, "all know all", 5000, () => everybody(cluster, "alive"));
+    cluster.run(3000);
+    const known = cluster.nodes.reduce((sum, { machine }) => sum + machine.size, 0);
+    assert.ok(known > 0.99 * 100 * 100, `${known} of 10000`);
+    // What gossip missed, by chance, comes with the next push/pull.
+    until(cluster, "all know all", 100_000, () => everybody(cluster, "alive"));
     assert.deepEqual(cluster.told("suspected"), []);
   },
 );
@@ -101,7 +113,7 @@ forSeeds("who leaves has left, for everybody, and is not suspected", { members: 
   cluster.settle(node);
   until(cluster, "leave sent", 5000, () => node.machine.status === "left");
   cluster.crash(9);
-  until(cluster, "all agree", 3000, () => cluster.disagree(9, "left").length === 0);
+  until(cluster, "all agree", 40_000, () => cluster.disagree(9, "left").length === 0);
   assert.deepEqual(cluster.told("suspected"), []);
   assert.deepEqual(cluster.told("failed"), []);
 });
@@ -116,7 +128,6 @@ forSeeds("a process stopped for less than the suspicion lives on, and blames nob
   cluster.run(20_000);
   assert.deepEqual(wronged(cluster), []);
   assert.ok(everybody(cluster, "alive"));
-  assert.deepEqual(cluster.told("suspected").filter(({ at }) => at === 4 && at !== 4), []);
   assert.equal(cluster.told("paused").filter(({ at }) => at === 4).length, 1);
   const blamed = cluster.told("suspected").filter((event) =>
     event.type === "suspected" && event.by === nameOf(4)
@@ -132,7 +143,8 @@ forSeeds("a process stopped for longer is dead, comes back, and all agree that i
   until(cluster, "declared dead", 20_000, () => cluster.disagree(4, "dead").length === 0);
   cluster.run(5000);
   cluster.resume(4);
-  until(cluster, "back", 5000, () => cluster.disagree(4, "alive").length === 0);
+  // Mostly at once; who missed the refutation by chance has it with the next push/pull.
+  until(cluster, "back", 40_000, () => cluster.disagree(4, "alive").length === 0);
   cluster.run(20_000);
   assert.ok(everybody(cluster, "alive"));
   const dead = new Set(wronged(cluster).map((text) => text.split(" ")[0]));
@@ -147,7 +159,7 @@ forSeeds("who starts anew under its name, knowing nothing, is soon alive to all"
   until(cluster, "dead", 20_000, () => cluster.disagree(5, "dead").length === 0);
   cluster.restart(5);
   cluster.join(5, 0);
-  until(cluster, "alive again", 5000, () => everybody(cluster, "alive"));
+  until(cluster, "alive again", 40_000, () => everybody(cluster, "alive"));
   assert.equal(cluster.nodes[5]!.machine.size, 20);
   assert.ok(cluster.nodes[5]!.machine.self.incarnation > 1, "it refuted its own death");
   cluster.run(20_000);
@@ -176,8 +188,9 @@ forSeeds("two halves that could not hear each other agree soon after they can", 
   );
   cluster.run(60_000);
   cluster.cut = () => false;
-  // What the node's plugin does with peers that it knows of.
-  until(cluster, "one cluster again", 30_000, () => {
+  // What the node's plugin does with peers that it knows of. Gossip may miss one by chance;
+  // the next push/pull brings it the rest.
+  until(cluster, "one cluster again", 45_000, () => {
     const node = cluster.nodes[3]!;
     if (cluster.now % 5000 < 100) node.machine.sync(cluster.nodes[20]!.address, cluster.now);
     cluster.settle(node);

@@ -1,5 +1,5 @@
 /** One known peer: who it is, and the links to it. */
-import type { NodeState, PeerInfo } from "../../contracts/peers.ts";
+import type { NodeState, PeerHint, PeerInfo } from "../../contracts/peers.ts";
 import type { HealthStatus } from "../../contracts/health.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
 import type { Link } from "../links/mod.ts";
@@ -78,16 +78,24 @@ export class Peer {
 }
 
 /** A node that is configured and was never linked: all that is known is its id and addresses. */
-export function unseenPeer(id: string, cluster: string, addresses: readonly string[]): PeerInfo {
+export function unseenPeer(
+  id: string,
+  cluster: string,
+  addresses: readonly string[],
+  about: PeerHint["about"] = {},
+  state: NodeState = "joining",
+): PeerInfo {
   return {
     cluster,
     // What a seed usually is; its hello will tell.
     type: "sclerotia",
+    version: "",
+    ...about,
     id,
     generation: 0,
-    version: "",
-    state: "joining",
-    health: "unhealthy",
+    state,
+    // Nothing speaks against a member that was never needed.
+    health: state === "alive" ? "healthy" : "unhealthy",
     addresses,
     links: [],
     lastSeen: 0,

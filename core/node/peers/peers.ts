@@ -392,6 +392,8 @@ export class NodePeers implements Peers, AsyncDisposable {
   }
 
   #unseen(id: string): PeerInfo {
-    return unseenPeer(id, this.#setup.self.cluster, this.#book.addressesOf(id, []));
+    const { self: { cluster }, stateOf } = this.#setup;
+    const addresses = this.#book.addressesOf(id, []);
+    return unseenPeer(id, cluster, addresses, this.#book.aboutOf(id), stateOf?.(id));
   }
 }

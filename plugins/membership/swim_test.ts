@@ -1,0 +1,388 @@
+/** Whole nodes with membership, in the simulator: each scenario runs twice and must be the same. */
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { codeOf, defineService, type Node, type NodeEvent } from "../../mod.ts";
+import { type SimNode, simulate, simulatedNode, type Simulation } from "../../simulation.ts";
+
+const names = ["a", "b", "c", "d", "e"] as const;
+const clock = defineService("clock", {
+  version: 1,
+  methods: { zone: { input: z.object({}), output: z.string(), idempotent: true } },
+});
+const key = new Uint8Array(32).fill(7).toBase64();
+
+/** A node that gossips under a key and knows of nobody else but `swim.join`. */
+function gossiping(
+  swim: Readonly<Record<string, unknown>> = {},
+  node: Readonly<Record<string, unknown>> = {},
+) {
+  return simulatedNode({
+    node,
+    plugins: {
+      sockets: {},
+      file: {},
+      swim: { encryptKey: key, join: ["a:7946"], ...swim },
+      admin: { listen: false, token: "0123456789abcdef" },
+    },
+  });
+}
+
+/** How a node sees each member: `{ a: "alive", ... }`. */
+function states({ value }: SimNode<Node>): Record<string, string> {
+  return Object.fromEntries(value.membership!.members().map(({ id, state }) => [id, state]));
+}
+
+/** Whether each of these nodes sees exactly these members alive. */
+function agree(nodes: readonly SimNode<Node>[], alive: readonly string[]): boolean {
+  const wanted = [...alive].sort().join();
+  return nodes.every((node) => {
+    const seen = Object.entries(states(node)).filter(([, state]) => state === "alive");
+    return seen.map(([id]) => id).sort().join() === wanted;
+  });
+}
+
+async function form(
+  sim: Simulation,
+  start = gossiping(),
+  who: readonly string[] = names,
+): Promise<SimNode<Node>[]> {
+  const nodes: SimNode<Node>[] = [];
+  for (const name of who) nodes.push(await sim.node(name, start));
+  await sim.until(() => agree(nodes, who));
+  return nodes;
+}
+
+Deno.test("five nodes find each other by gossip alone, and calls reach them where their tags say", async () => {
+  await simulate({ seed: 1 }, async (sim) => {
+    const start = gossiping({ tags: { role: "web" } }, { datacenter: "ams", rack: "r1" });
+    const nodes = await form(sim, start);
+    const [a, b] = nodes;
+    const e = a!.value.membership!.member("e")!;
+    assert.deepEqual(e.node, {
+      type: "sclerotia",
+      cluster: "simulated",
+      version: e.tags.ver,
+      datacenter: "ams",
+      rack: "r1",
+    });
+    assert.equal(e.tags.role, "web");
+    assert.deepEqual(e.linkAddresses, ["tls://e:7000"]);
+    // Known as peers before anybody has spoken to them.
+    const peers = b!.value.members().map(({ id, state, type, datacenter, addresses, links }) =>
+      [id, state, type, datacenter, addresses[0], links.length].join()
+    );
+    assert.deepEqual(peers.sort(), [
+      "a,alive,sclerotia,ams,tls://a:7000,0",
+      "c,alive,sclerotia,ams,tls://c:7000,0",
+      "d,alive,sclerotia,ams,tls://d:7000,0",
+      "e,alive,sclerotia,ams,tls://e:7000,0",
+    ]);
+    await b!.value.send("e", "custom.note", new Uint8Array([1]));
+    assert.equal(b!.value.members().find(({ id }) => id === "e")!.links.length, 1);
+    // An answer to a probe a second, among four: phi has something to say soon.
+    await sim.run(20_000);
+    for (const { id, phi, distanceMs } of a!.value.membership!.members()) {
+      assert.equal(phi === undefined, id === "a", id);
+      assert.ok(id === "a" || phi! < 3 && distanceMs! > 0 && distanceMs! < 100, `${id} ${phi}`);
+    }
+    const { topology } = a!.value.metrics();
+    assert.ok(topology!.ping_count! > 10 && topology!.ack_count! >= topology!.ping_count! - 1);
+    assert.deepEqual([topology!.failed_ping_count, topology!.members_alive], [0, 5]);
+  });
+});
+
+Deno.test("a crash is suspected, then declared, and nobody calls there; a restart comes with a higher incarnation", async () => {
+  await simulate({ seed: 2 }, async (sim) => {
+    const nodes = await form(sim);
+    const [a, , , , e] = nodes;
+    e!.value.serve(clock, { zone: () => "UTC" });
+    const client = a!.value.client(clock);
+    await a!.value.send("e", "custom.note", new Uint8Array(1));
+    assert.equal(await client.zone({}), "UTC");
+    const seen: string[] = [];
+    const watching = (async () => {
+      for await (const event of a!.value.events()) {
+        if ("node" in event && typeof event.node === "object") {
+          seen.push(`${event.type} ${event.node.id}`);
+        }
+      }
+    })();
+    const before = a!.value.membership!.member("e")!.incarnation;
+    const crashedAt = sim.now;
+    e!.crash({ connections: "silent" });
+    await sim.until(() => states(a!).e === "suspect");
+    assert.ok(sim.now - crashedAt < 8000);
+    await sim.until(() => nodes.slice(0, 4).every((it) => states(it).e === "dead"));
+    assert.ok(sim.now - crashedAt < 15_000, `${sim.now - crashedAt} ms`);
+    await sim.until(() =>
+      a!.value.members().every(({ id, links }) => id !== "e" || links.length === 0)
+    );
+    assert.equal(a!.value.members().find(({ id }) => id === "e")?.state, "dead");
+    const askedAt = sim.now;
+    await assert.rejects(client.zone({}, { timeout: "500ms" }));
+    assert.ok(sim.now - askedAt < 700, "nobody is dialled who is dead");
+    const { services } = await (await a!.value.fetchAdmin(
+      new Request("http://localhost/api/v1/services", {
+        headers: { authorization: "Bearer 0123456789abcdef" },
+      }),
+    )).json();
+    assert.deepEqual(services, [], "nobody is listed who is dead");
+
+    await e!.start();
+    e!.value.serve(clock, { zone: () => "CET" });
+    await sim.until(() => agree(nodes, names));
+    assert.ok(a!.value.membership!.member("e")!.incarnation > before);
+    assert.equal(await client.zone({}, { timeout: "20s" }), "CET");
+    assert.deepEqual(seen, ["node_suspected e", "node_failed e", "node_recovered e"]);
+    await a!.value.stop();
+    await watching;
+  });
+});
+
+Deno.test("who stops has left for everybody, and is no peer any more", async () => {
+  await simulate({ seed: 3 }, async (sim) => {
+    const nodes = await form(sim);
+    const rest = nodes.slice(0, 4);
+    const begun = sim.now;
+    await nodes[4]!.stop();
+    assert.ok(sim.now - begun < 6000, "leaving is bounded");
+    await sim.until(() => rest.every((it) => states(it).e === "left"));
+    for (const { value } of rest) {
+      assert.ok(!value.members().some(({ id, state }) => id === "e" && state !== "left"));
+    }
+    await sim.run(120_000);
+    assert.ok(rest.every((it) => states(it).e === "left"), "nobody is looking for it");
+    await nodes[4]!.start();
+    await sim.until(() => agree(nodes, names));
+  });
+});
+
+Deno.test("a partition heals, however long it lasted and although both sides had forgotten the other", async () => {
+  await simulate({ seed: 4 }, async (sim) => {
+    const start = gossiping({ reconnectInterval: "5s", reconnectTimeout: "1m" });
+    const nodes = await form(sim, start);
+    const [left, right] = [nodes.slice(0, 3), nodes.slice(3)];
+    const cut = sim.partition(["a", "b", "c"], ["d", "e"]);
+    await sim.until(() => agree(left, ["a", "b", "c"]) && agree(right, ["d", "e"]), 120_000);
+    await sim.run(600_000);
+    assert.ok(!("d" in states(left[0]!)), "forgotten by the machines");
+    assert.equal(left[0]!.value.metrics().topology!.partition_detections, 1);
+    cut[Symbol.dispose]();
+    await sim.until(() => agree(nodes, names), 60_000);
+  });
+});
+
+Deno.test("a cluster that lost power finds together again at the addresses of old, without seeds", async () => {
+  await simulate({ seed: 5 }, async (sim) => {
+    const nodes = await form(sim, gossiping({ join: [] }), ["a"]);
+    for (const name of ["b", "c"]) {
+      const node = await sim.node(name, gossiping({ join: [] }));
+      nodes.push(node);
+      assert.equal(await node.value.membership!.join(["a:7946"]), 1);
+    }
+    await sim.until(() => agree(nodes, ["a", "b", "c"]));
+    await sim.run(5000);
+    for (const node of nodes) node.crash({ connections: "silent" });
+    await sim.run(60_000);
+    for (const node of nodes) await node.start();
+    await sim.until(() => agree(nodes, ["a", "b", "c"]), 120_000);
+    for (const node of nodes) {
+      assert.ok(node.value.membership!.member(node.name)!.incarnation >= 2);
+    }
+  });
+});
+
+Deno.test("a seed is tried for as long as it takes, and health says why a node is alone", async () => {
+  await simulate({ seed: 6 }, async (sim) => {
+    const b = await sim.node("b", gossiping());
+    await sim.run(600_000);
+    assert.match(b.value.health().reports.swim!.reason!, /no member could be joined; a:7946/);
+    const a = await sim.node("a", gossiping());
+    await sim.until(() => agree([a, b], ["a", "b"]), 40_000);
+    assert.equal(b.value.health().reports.swim!.status, "healthy");
+  });
+});
+
+Deno.test("static seeds lead to members too, at the usual port of their hosts", async () => {
+  await simulate({ seed: 7 }, async (sim) => {
+    const start = simulatedNode({
+      plugins: {
+        sockets: {},
+        file: {},
+        swim: { insecure: true },
+        static: { seeds: ["a:7000", { id: "b", address: "tls://b:7000" }] },
+      },
+    });
+    await form(sim, start, ["a", "b", "c"]);
+  });
+});
+
+Deno.test("a hyphae does not gossip, and no key or another cluster keeps out", async () => {
+  await simulate({ seed: 8 }, async (sim) => {
+    const nodes = await form(sim, gossiping(), ["a", "b"]);
+    const hyphae = await sim.node("h", gossiping({}, { type: "hyphae" }));
+    assert.deepEqual(hyphae.value.membership!.members(), []);
+    assert.throws(
+      () => hyphae.value.membership!.event("x", new Uint8Array(0)),
+      (error) => codeOf(error) === "permission_denied",
+    );
+    const other = await sim.node("o", gossiping({}, { cluster: "other" }));
+    const plain = await sim.node("p", gossiping({ encryptKey: undefined, insecure: true }));
+    await sim.run(30_000);
+    assert.ok(agree(nodes, ["a", "b"]));
+    for (const outsider of [other, plain]) assert.ok(agree([outsider], [outsider.name]));
+    await assert.rejects(
+      sim.node("k", gossiping({ encryptKey: "AAAA" })),
+      (error) => codeOf(error) === "config_invalid",
+    );
+  });
+});
+
+Deno.test("time that a process stood still is held against nobody", async () => {
+  await simulate({ seed: 9 }, async (sim) => {
+    const nodes = await form(sim);
+    const [a, b] = nodes;
+    const told: string[] = [];
+    for (const node of nodes) {
+      node.value.membership!.onMember(({ type, member }) => {
+        if (type === "failed") told.push(`${node.name} says ${member.id} failed`);
+      });
+    }
+    sim.pause("b", 1500);
+    await sim.run(30_000);
+    assert.equal(told.length, 0, "shorter than a suspicion");
+    sim.pause("b", 20_000);
+    await sim.until(() => states(a!).b === "dead");
+    await sim.until(() => agree(nodes, names));
+    assert.deepEqual(told.filter((it) => it.startsWith("b says")), []);
+    assert.ok(b!.value.metrics().topology!.pauses! >= 2);
+  });
+});
+
+Deno.test("a changed configuration restarts gossip without anybody noticing, and changed tags not even that", async () => {
+  await simulate({ seed: 10 }, async (sim) => {
+    const nodes = await form(sim, gossiping(), ["a", "c"]);
+    const [a] = nodes;
+    const b = await sim.node("b", simulatedNode());
+    const config = (swim: Readonly<Record<string, unknown>>) => ({
+      plugins: { sockets: {}, file: {}, swim: { encryptKey: key, join: ["a:7946"], ...swim } },
+    });
+    await b.value.reconfigure(config({}));
+    nodes.push(b);
+    await sim.until(() => agree(nodes, ["a", "b", "c"]));
+    const events: string[] = [];
+    a!.value.membership!.onMember(({ type, member }) => void events.push(`${type} ${member.id}`));
+    const tagged = await b.value.reconfigure(config({ tags: { colour: "red" } }));
+    assert.deepEqual(tagged.reconfigured, ["swim"]);
+    await sim.until(() => a!.value.membership!.member("b")!.tags.colour === "red");
+    const restarted = await b.value.reconfigure(config({ gossipInterval: "100ms" }));
+    assert.ok(restarted.started.some(({ id }) => id === "swim"));
+    await sim.until(() => a!.value.membership!.member("b")!.tags.colour === undefined);
+    await sim.until(() => agree(nodes, ["a", "b", "c"]));
+    assert.deepEqual([...new Set(events)], ["updated b"]);
+  });
+});
+
+Deno.test("the admin endpoint tells of members and acts on gossip", async () => {
+  await simulate({ seed: 11 }, async (sim) => {
+    const nodes = await form(sim, gossiping(), ["a", "b"]);
+    const [a, b] = nodes;
+    const ask = async (
+      path: string,
+      body?: unknown,
+    ): Promise<[number, Record<string, unknown>]> => {
+      const response = await a!.value.fetchAdmin(
+        new Request(`http://localhost/api/v1/network${path}`, {
+          method: body === undefined ? "GET" : "POST",
+          headers: {
+            "authorization": "Bearer 0123456789abcdef",
+            "content-type": "application/json",
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        }),
+      );
+      const type = response.headers.get("content-type")!;
+      const text = await response.text();
+      return [response.status, type === "text/event-stream" ? { text } : JSON.parse(text)];
+    };
+    const [, { members }] = await ask("/members");
+    assert.deepEqual((members as { id: string }[]).map(({ id }) => id).sort(), ["a", "b"]);
+    assert.equal((await ask("/members/b"))[1].state, "alive");
+    assert.equal((await ask("/members/x"))[0], 404);
+    const [, gossip] = await ask("/gossip");
+    assert.deepEqual([gossip.node, gossip.encrypted, gossip.alive], ["a", true, 2]);
+
+    const heard: string[] = [];
+    b!.value.membership!.onEvent("deploy", ({ payload }) => {
+      heard.push(new TextDecoder().decode(payload));
+    });
+    assert.equal(
+      (await ask("/gossip/event", { name: "deploy", payload: "v1", coalesce: false }))[0],
+      202,
+    );
+    assert.equal(
+      (await ask("/gossip/event", { name: "deploy", payloadBase64: "djI=", coalesce: false }))[0],
+      202,
+    );
+    await sim.until(() => heard.length === 2);
+    assert.deepEqual(heard.sort(), ["v1", "v2"]);
+    const [tooLong, { code }] = await ask("/gossip/event", { name: "x", payload: "y".repeat(600) });
+    assert.deepEqual([tooLong, code], [413, "too_large"]);
+
+    b!.value.membership!.onQuery("load", () => new TextEncoder().encode("0.5"));
+    const [, { text }] = await ask("/gossip/query", { name: "load", timeout: "3s" });
+    assert.match(String(text), /"kind":"response","from":"b","payload":"0.5"/);
+    assert.match(String(text), /event: end/);
+    assert.equal((await ask("/gossip/query", { name: "load", tags: { role: "(" } }))[0], 400);
+
+    assert.deepEqual((await ask("/gossip/keyring"))[1].keys, { [key]: 2 });
+    const next = new Uint8Array(16).fill(1).toBase64();
+    for (const operation of ["install", "use"]) {
+      const [, reply] = await ask("/gossip/keyring", { operation, key: next });
+      assert.deepEqual([reply.replies, reply.failures], [2, {}]);
+    }
+    assert.deepEqual((await ask("/gossip/keyring"))[1].primaryKeys, { [next]: 2 });
+    assert.equal((await ask("/gossip/keyring", { operation: "use", key: "AAAA" }))[0], 400);
+
+    await sim.run(10_000);
+    assert.ok((await ask("/gossip/rtt?from=a&to=b"))[1].distanceMs! as number > 0);
+    assert.equal((await ask("/gossip/rtt?from=a&to=z"))[0], 404);
+    assert.equal((await ask("/gossip/join", { addresses: ["b:7946"] }))[1].joined, 1);
+    assert.equal((await ask("/gossip/join", { addresses: ["b:1"] }))[0], 503);
+    assert.equal((await ask("/gossip/force-leave", { id: "z" }))[0], 404);
+    assert.equal((await ask("/gossip/nonsense", {}))[0], 404);
+    assert.equal((await ask("/gossip/leave"))[0], 405);
+
+    b!.crash();
+    await sim.until(() => states(a!).b === "dead");
+    assert.equal((await ask("/gossip/force-leave", { id: "b" }))[0], 200);
+    assert.equal(states(a!).b, "left");
+    const events: NodeEvent["type"][] = [];
+    for await (const { type } of a!.value.events({ signal: AbortSignal.abort() })) {
+      events.push(type);
+    }
+    assert.equal((await ask("/gossip/leave", {}))[1].left, true);
+    assert.equal((await ask("/gossip/join", { addresses: ["b:7946"] }))[1].code, "closed");
+  });
+});
+
+Deno.test("bare memberlist is spoken when told: members and leaving, and no Serf", async () => {
+  await simulate({ seed: 12 }, async (sim) => {
+    const nodes = await form(sim, gossiping({ interop: "memberlist" }), ["a", "b", "c"]);
+    const [a, b, c] = nodes;
+    assert.equal(a!.value.membership!.member("b")!.node!.type, "sclerotia");
+    assert.throws(
+      () => a!.value.membership!.event("x", new Uint8Array(0)),
+      (error) => codeOf(error) === "unavailable",
+    );
+    const serf = await sim.node("s", gossiping());
+    await sim.run(20_000);
+    assert.ok(agree([serf], ["s"]), "the two kinds refuse each other");
+    c!.crash();
+    await sim.until(() => states(a!).c === "dead");
+    await c!.start();
+    await sim.until(() => agree(nodes, ["a", "b", "c"]));
+    await b!.stop();
+    await sim.until(() => states(a!).b === "left");
+  });
+});
