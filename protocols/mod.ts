@@ -9,3 +9,5 @@ export * from "./identity/mod.ts";
 export * from "./link/mod.ts";
 export * from "./negotiation/mod.ts";
 export * from "./serf/mod.ts";
+export * from "./phi/mod.ts";
+export * from "./swim/mod.ts";

@@ -90,7 +90,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     ...(crashes !== undefined && { crashes: number("crashes", crashes, 1, 100_000) }),
     ...(slow !== undefined && { slow: numbers("slow", slow, 1, 90) }),
     ...(runs !== undefined && { runs: number("runs", runs, 1, 1000) }),
-    ...(live !== undefined && { live: number("live", live, 4, 128) }),
+    ...(live !== undefined && { live: number("live", live, 8, 128) }),
     ...(chosen !== undefined && {
       transports: chosen.split(",").map((it) => {
         const found = transports.find((known) => known === it);

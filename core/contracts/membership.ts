@@ -118,7 +118,7 @@ export interface Membership {
     name: string,
     handler: (message: GossipMessage) => Uint8Array | undefined | Promise<Uint8Array | undefined>,
   ): Disposable;
-  /** Lists, installs, uses or removes a gossip key (base64, 16, 24 or 32 bytes) on every member. */
+  /** Lists, installs, uses or removes a gossip key (base64, 16, 24 or 32 bytes) on every member; under `interop: "memberlist"` on this node alone. */
   keyring(operation: "list" | "install" | "use" | "remove", key?: string): Promise<KeyringReply>;
   /** Estimated round trip between two members by their coordinates, in ms. */
   distanceMs(a: string, b: string): number | undefined;

@@ -14,11 +14,13 @@ import {
 } from "../../core/contracts/sockets.ts";
 import type { Connection } from "../../core/contracts/transport.ts";
 import { definePlugin } from "../../core/kernel/define_plugin.ts";
+import { codeOf } from "../../core/kernel/errors.ts";
 import type { Host } from "../../core/kernel/host.ts";
 import type { Plugin } from "../../core/kernel/plugin.ts";
 import { AcceptQueue, asListenError, attempt, parseHostPort } from "../../core/node/net/mod.ts";
 import { advertised } from "./sockets/advertise.ts";
 import { maxUdpBytes, UdpSocket } from "./sockets/udp.ts";
+import { bindBackend } from "./sockets/udp_backends.ts";
 import { TcpConnection } from "./tcp/connection.ts";
 
 /** How often another free port is tried. */
@@ -104,7 +106,9 @@ class SystemPort implements Port {
     for (let tries = 1;; tries++) {
       await using undo = new AsyncDisposableStack();
       try {
-        const udp = undo.use(new UdpSocket(host, hostname, wanted.port));
+        const udp = undo.use(
+          new UdpSocket(host, await bindBackend(host, hostname, wanted.port)),
+        );
         const tcp = undo.use(Deno.listen({ hostname, port: udp.port }));
         const address = await advertised({
           bound: { host: wanted.host, port: udp.port },
@@ -115,7 +119,7 @@ class SystemPort implements Port {
         undo.move();
         return port;
       } catch (error) {
-        const taken = error instanceof Deno.errors.AddrInUse;
+        const taken = error instanceof Deno.errors.AddrInUse || codeOf(error) === "EADDRINUSE";
         if (!taken || wanted.port !== 0 || tries >= maxTries) {
           throw asListenError(error, bindAddress);
         }

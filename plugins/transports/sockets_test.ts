@@ -4,6 +4,9 @@ import type { Connection } from "../../core/contracts/transport.ts";
 import { codeOf } from "../../core/kernel/errors.ts";
 import { startPlugin } from "../../tests/harness/start_plugin.ts";
 import plugin from "./sockets.ts";
+import { createHost } from "../../core/kernel/real_host.ts";
+import { UdpSocket } from "./sockets/udp.ts";
+import { bindDeno, bindNode } from "./sockets/udp_backends.ts";
 import { advertised, preferred } from "./sockets/advertise.ts";
 
 const signal = new AbortController().signal;
@@ -19,6 +22,21 @@ function nextDatagram(port: Port): Promise<{ bytes: number[]; from: string }> {
     });
   });
 }
+
+Deno.test("both ways to UDP carry packets, name the sender, and close", async () => {
+  const host = createHost();
+  for (const bind of [() => bindDeno(host, "127.0.0.1", 0), () => bindNode("127.0.0.1", 0)]) {
+    await using a = new UdpSocket(host, await bind());
+    await using b = new UdpSocket(host, await bind());
+    const arrived = Promise.withResolvers<string>();
+    using _receiving = b.receive((bytes, from) => arrived.resolve(`${bytes.join()} ${from}`));
+    const packet = new Uint8Array([1, 2]);
+    assert.equal(a.send(`127.0.0.1:${b.port}`, packet), true);
+    packet.fill(9);
+    assert.equal(await arrived.promise, `1,2 127.0.0.1:${a.port}`);
+    await assert.rejects(bindNode("127.0.0.1", a.port), (error) => codeOf(error) === "EADDRINUSE");
+  }
+});
 
 /** Everything that arrives on a connection until it ends. */
 function readAll(connection: Connection): Promise<number[]> {

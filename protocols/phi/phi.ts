@@ -35,7 +35,10 @@ export class PhiAccrualDetector {
   #squares = 0;
   #lastMs: number | undefined;
 
-  /** @throws {RangeError} naming the option that is out of range. */
+  /**
+   * A detector that has heard nothing yet.
+   * @throws {RangeError} naming the option that is out of range.
+   */
   constructor(options: PhiOptions = {}) {
     const {
       firstIntervalMs = 1000,

@@ -10,7 +10,7 @@
  * views on it.
  */
 import { formatAddress } from "./address.ts";
-import type { Versions } from "./types.ts";
+import type { Versions } from "./versions.ts";
 import { decodeUtf8, encodeUtf8 } from "../utf8.ts";
 
 /** What a member says of itself at one incarnation. Immutable. */
@@ -19,13 +19,19 @@ export interface Card {
   readonly id: number;
   /** The store's number for its name. */
   readonly nameId: number;
+  /** Unique in the cluster. */
   readonly name: string;
   /** `host:port`. */
   readonly address: string;
+  /** 4 or 16 bytes, as they came. */
   readonly ip: Uint8Array;
+  /** UDP and TCP. */
   readonly port: number;
+  /** At most 512 bytes. */
   readonly meta: Uint8Array;
+  /** What it speaks. */
   readonly versions: Versions;
+  /** At which it said so. */
   readonly incarnation: number;
 }
 
@@ -47,7 +53,20 @@ interface Name {
   chain: Name | undefined;
   /** The newest of its cards. */
   cards: Stored | undefined;
+  /** What was last said about it, as it goes over the wire. */
+  readonly said: Said[];
 }
+
+/** One encoded verdict. */
+interface Said {
+  readonly type: number;
+  readonly incarnation: number;
+  readonly from: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
+/** A suspicion, its confirmations and a death: more is seldom said at one time. */
+const maxSaid = 6;
 
 /** Holds names and cards for one or many views. */
 export class CardStore {
@@ -93,6 +112,30 @@ export class CardStore {
   /** The UTF-8 of a name. Not to be written to. */
   nameBytes(nameId: number): Uint8Array {
     return this.#names[nameId]!.bytes;
+  }
+
+  /**
+   * A verdict about a name, encoded by `encode` unless it was of late: views on one
+   * store pass on the same rumours, and hold their bytes once. `from` is compared by
+   * identity, so only what comes from {@linkcode CardStore.nameBytes} is found again.
+   */
+  verdict(
+    nameId: number,
+    type: number,
+    incarnation: number,
+    from: Uint8Array,
+    encode: () => Uint8Array,
+  ): Uint8Array {
+    const { said } = this.#names[nameId]!;
+    for (const it of said) {
+      if (it.from === from && it.incarnation === incarnation && it.type === type) return it.bytes;
+    }
+    const bytes = encode();
+    const source = this.find(from, 0, from.length);
+    if (source < 0 || this.nameBytes(source) !== from) return bytes; // It may lie in a packet.
+    if (said.length === maxSaid) said.shift();
+    said.push({ type, incarnation, from, bytes });
+    return bytes;
   }
 
   /** A card by its number. */
@@ -204,6 +247,7 @@ export class CardStore {
       refs: 0,
       chain: this.#buckets[bucket],
       cards: undefined,
+      said: [],
     };
     this.#buckets[bucket] = name;
     this.#names[id] = name;

@@ -5,14 +5,8 @@ import type { SwimConfig } from "./config.ts";
 import { Suspicions } from "./suspicions.ts";
 import { MemberTable } from "./table.ts";
 import { TransmitQueue } from "./transmit_queue.ts";
-import type {
-  SwimCounters,
-  SwimDelegate,
-  SwimEvent,
-  SwimHandler,
-  SwimOptions,
-  Versions,
-} from "./types.ts";
+import type { SwimCounters, SwimDelegate, SwimEvent, SwimHandler, SwimOptions } from "./types.ts";
+import type { Versions } from "./versions.ts";
 import { isIp } from "./address.ts";
 import { stateOf } from "./verdicts.ts";
 import { maxMetaBytes, maxNameBytes } from "./wire/messages.ts";

@@ -353,11 +353,13 @@ export class SwimMachine implements Swim {
     }
     if (c.status === "stopped") return;
     this.#gossip.arm();
-    this.#promisedMs = Math.min(
+    const nextMs = Math.min(
       this.#prober.nextMs,
       this.#favours.nextMs,
       this.#gossip.nextMs,
       c.suspicions.nextMs,
     );
+    // A confirmation may end a suspicion in the past: that is no time slept through.
+    this.#promisedMs = Math.max(nextMs, c.nowMs);
   }
 }

@@ -7,7 +7,7 @@
  */
 import { type Card, sameVersions } from "./cards.ts";
 import type { Context } from "./context.ts";
-import type { Versions } from "./types.ts";
+import type { Versions } from "./versions.ts";
 import type { Rumours } from "./rumours.ts";
 import { maxIncarnation, maxIncarnationJump, stateOf } from "./verdicts.ts";
 

@@ -38,15 +38,23 @@ export class Rumours {
 
   /** A member is suspect. */
   suspect(id: number, incarnation: number, from: Uint8Array): void {
-    const name = this.#store.nameBytes(id);
-    writeVerdict(this.#writer.reset(), messageType.suspect, incarnation, name, from);
-    this.#queue.add(this.#writer.copy(), id);
+    this.#queue.add(this.#verdict(messageType.suspect, id, incarnation, from), id);
   }
 
   /** A member is dead, or has left if it says so itself. `done`: it has been sent as often as it should. */
   dead(id: number, incarnation: number, from: Uint8Array, done?: () => void): void {
-    const name = this.#store.nameBytes(id);
-    writeVerdict(this.#writer.reset(), messageType.dead, incarnation, name, from);
-    this.#queue.add(this.#writer.copy(), id, done);
+    this.#queue.add(this.#verdict(messageType.dead, id, incarnation, from), id, done);
+  }
+
+  #verdict(
+    type: typeof messageType.suspect | typeof messageType.dead,
+    id: number,
+    incarnation: number,
+    from: Uint8Array,
+  ): Uint8Array {
+    return this.#store.verdict(id, type, incarnation, from, () => {
+      writeVerdict(this.#writer.reset(), type, incarnation, this.#store.nameBytes(id), from);
+      return this.#writer.copy();
+    });
   }
 }

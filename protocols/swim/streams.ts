@@ -10,9 +10,9 @@
 import type { Context } from "./context.ts";
 import type { Membership } from "./membership.ts";
 import type { PingSource } from "./wire/messages.ts";
-import type { SwimMember, SwimStream, Versions } from "./types.ts";
+import type { SwimMember, SwimStream } from "./types.ts";
 import { stateNames, stateOf } from "./verdicts.ts";
-import { readVersions, understand } from "./versions.ts";
+import { difference, readVersions, understand, type Versions } from "./versions.ts";
 import { compress, sealStream } from "./wire/envelope.ts";
 import { AliveFields, messageType, writeAck, writePing, writeVersions } from "./wire/messages.ts";
 import { empty, MsgpackReader, MsgpackWriter, WireError } from "./wire/msgpack.ts";
@@ -123,7 +123,7 @@ export class Streams {
     this.#eachState(message, (fields, bytes) => {
       const versions = readVersions(own, bytes, fields.versions);
       if (fields.state === 0 && !understand(own, versions)) {
-        refusal ??= `${nameIn(fields, bytes)} speaks other versions: ${versions.join(",")}`;
+        refusal ??= `${nameIn(fields, bytes)} speaks other versions: ${difference(own, versions)}`;
       }
       if (asked) {
         const member = memberOf(fields, bytes, versions);
@@ -236,11 +236,13 @@ class Stream implements SwimStream {
     const { delegate, nowMs, store, selfId, status } = this.#c;
     if (status === "stopped") return this.#finish("stopped");
     switch (message.type) {
-      case "push_pull":
+      case "push_pull": {
         // What we knew before: the other side knows its own.
         this.#send(this.#streams.localState(message.join));
-        this.#streams.merge(message);
+        const reason = this.#streams.merge(message);
+        if (reason !== undefined) this.#c.emit({ type: "refused", address: this.to, reason });
         break;
+      }
       case "user":
         delegate.notifyMsg?.(message.bytes, nowMs);
         break;

@@ -20,7 +20,7 @@ export interface Suspicion {
   startMs: number;
   deadlineMs: number;
   /** Who said so, by number of name, the first one included. */
-  readonly sources: number[];
+  sources: readonly number[];
 }
 
 /** All of one machine. */
@@ -71,8 +71,9 @@ export class Suspicions {
     if (suspicion === undefined) return false;
     const { sources, wanted, minMs, maxMs, startMs } = suspicion;
     if (sources.length > wanted || sources.includes(source)) return false;
-    sources.push(source);
-    suspicion.deadlineMs = startMs + suspicionMs(sources.length - 1, wanted, minMs, maxMs);
+    // A new array has just the size it needs, where one that grows takes room for seventeen.
+    suspicion.sources = [...sources, source];
+    suspicion.deadlineMs = startMs + suspicionMs(sources.length, wanted, minMs, maxMs);
     this.#earliestMs = Math.min(this.#earliestMs, suspicion.deadlineMs);
     return true;
   }

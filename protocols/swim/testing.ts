@@ -2,14 +2,8 @@
 import { swimPresets } from "./config.ts";
 import { SwimMachine } from "./machine.ts";
 import type { SwimConfig } from "./config.ts";
-import type {
-  SwimDelegate,
-  SwimEvent,
-  SwimMember,
-  SwimOptions,
-  SwimStream,
-  Versions,
-} from "./types.ts";
+import type { SwimDelegate, SwimEvent, SwimMember, SwimOptions, SwimStream } from "./types.ts";
+import type { Versions } from "./versions.ts";
 import type { GossipCipher } from "./wire/keyring.ts";
 import {
   AckFields,
@@ -18,7 +12,11 @@ import {
   PingFields,
   type Span,
   VerdictFields,
+  writeAck,
   writeAlive,
+  writeIndirectPing,
+  writeNack,
+  writePing,
   writeVerdict,
 } from "./wire/messages.ts";
 import { checkCrc, crcOverhead, eachOfCompound } from "./wire/envelope.ts";
@@ -145,6 +143,42 @@ export function verdict(
   const writer = new MsgpackWriter();
   writeVerdict(writer, messageType[type], incarnation, encodeUtf8(node), encodeUtf8(from));
   return writer.copy();
+}
+
+/** An ack. */
+export function ack(sequence: unknown): Uint8Array {
+  const writer = new MsgpackWriter();
+  writeAck(writer, sequence as number);
+  return writer.copy();
+}
+
+/** A nack. */
+export function nack(sequence: unknown): Uint8Array {
+  const writer = new MsgpackWriter();
+  writeNack(writer, sequence as number);
+  return writer.copy();
+}
+
+/** A ping for `node` that says that it comes from 10.0.0.`host`. */
+export function ping(node: string, sequence = 5, host = 0): Uint8Array {
+  const writer = new MsgpackWriter();
+  const source = { ip: Uint8Array.of(10, 0, 0, host), port: 7946, name: encodeUtf8("x") };
+  writePing(writer, sequence, encodeUtf8(node), source);
+  return writer.copy();
+}
+
+/** The request to ping `node`, said to be at 10.0.0.`target`. */
+export function indirect(node: string, target: number, source = 9, nack = true): Uint8Array {
+  const writer = new MsgpackWriter();
+  const from = { ip: Uint8Array.of(10, 0, 0, source), port: 7946, name: encodeUtf8("x") };
+  const ip = Uint8Array.of(10, 0, 0, target);
+  writeIndirectPing(writer, 77, encodeUtf8(node), ip, 7946, nack, from);
+  return writer.copy();
+}
+
+/** The host of a member named by one letter from `b` on, as `meet` places it. */
+export function hostOf(name: unknown): number {
+  return String(name).charCodeAt(0) - 96;
 }
 
 /** What one machine did, and a clock of its own. */

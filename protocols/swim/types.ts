@@ -1,24 +1,13 @@
 /** What goes into a SWIM machine and what comes out of it, as types. */
 import type { CardStore } from "./cards.ts";
 import type { SwimConfig } from "./config.ts";
+import type { Versions } from "./versions.ts";
+
+export type { Versions } from "./versions.ts";
 import type { GossipKeyring } from "./wire/keyring.ts";
 
 /** What this node believes of a member. `dead`: it failed. `left`: it said so itself. */
 export type MemberState = "alive" | "suspect" | "dead" | "left";
-
-/**
- * What a member speaks: protocol minimum, maximum and current, then the same of
- * the layer above (the "delegate"). Serf agents announce 1,5,2,2,5,5; programs on
- * bare memberlist 1,5,2,0,0,0.
- */
-export type Versions = readonly [
-  pmin: number,
-  pmax: number,
-  pcur: number,
-  dmin: number,
-  dmax: number,
-  dcur: number,
-];
 
 /** A member as this node sees it. A snapshot: it does not change. */
 export interface SwimMember {
@@ -32,9 +21,11 @@ export interface SwimMember {
   readonly port: number;
   /** What it says of itself, at most 512 bytes. Not to be written to. */
   readonly meta: Uint8Array;
+  /** What this node believes of it. */
   readonly state: MemberState;
   /** Counts what it said of itself; only the member raises it. */
   readonly incarnation: number;
+  /** What it speaks. */
   readonly versions: Versions;
   /** When it became suspect, dead or left, in the clock of `nowMs`; absent while alive. */
   readonly sinceMs?: number;
@@ -54,7 +45,9 @@ export interface SwimSelf {
 
 /** What a SWIM machine is made with. */
 export interface SwimOptions {
+  /** This node. */
   readonly self: SwimSelf;
+  /** A preset, changed at will. */
   readonly config: SwimConfig;
   /** The first incarnation: one more than the last that was persisted. Default 1. */
   readonly incarnation?: number;
@@ -139,6 +132,8 @@ export type SwimEvent =
     readonly join: boolean;
     readonly error?: string;
   }
+  /** A push/pull that somebody else began was refused as a whole, e.g. because it is of another kind of cluster. */
+  | { readonly type: "refused"; readonly address: string; readonly reason: string }
   /** The word that we leave has been sent as often as it should, or nobody is there to hear it. */
   | { readonly type: "leave_sent" }
   /** A `sendReliable` is over. */
@@ -166,10 +161,13 @@ export interface SwimCounters {
   gossipMessagesReceived: number;
   /** Members that joined, failed or left. */
   topologyChanges: number;
+  /** Datagrams handed to the driver. */
   packetsSent: number;
+  /** Datagrams that came in. */
   packetsReceived: number;
-  /** Of packets, as handed over and as received. */
+  /** Of datagrams, as handed over. */
   bytesSent: number;
+  /** Of datagrams, as they came in. */
   bytesReceived: number;
   /** Push/pulls completed, in either direction. */
   syncs: number;

@@ -46,6 +46,8 @@ Deno.test("the demo survives its kill: every call answered, the node back, nothi
     "kill",
     "noticed",
     "rerouted",
+    "suspected",
+    "dead",
     "restarted",
     "back",
   ]);

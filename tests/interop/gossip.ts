@@ -5,6 +5,7 @@ import {
   type MemberEvent,
   type Membership,
   type Node,
+  type NodeOptions,
 } from "../../mod.ts";
 import { patienceMs } from "../harness/processes.ts";
 
@@ -19,20 +20,34 @@ export interface GossipOptions {
   /** Laid over the plugin's configuration. */
   readonly swim?: Readonly<Record<string, unknown>>;
   readonly node?: Readonly<Record<string, unknown>>;
+  /** Default: an endpoint within the process. */
+  readonly admin?: Readonly<Record<string, unknown>>;
+  /** Hears what it logs. Default: nobody. */
+  readonly log?: NonNullable<NodeOptions["log"]>;
 }
 
 /** Starts a node on loopback whose links are plain TCP and whose gossip is as asked. */
 export function startGossiping(options: GossipOptions): Promise<Node> {
-  const { id, stateDir, key, join = [], tags = {}, swim = {}, node = {} } = options;
+  const {
+    id,
+    stateDir,
+    key,
+    join = [],
+    tags = {},
+    swim = {},
+    node = {},
+    admin = { listen: false },
+    log = () => {},
+  } = options;
   return createNode({
     config: false,
-    log: () => {},
+    log,
     node: { id, cluster: "test", stateDir, bindAddress: "127.0.0.1:0", ...node },
     plugins: {
       "identity": { insecure: true },
       "tls": false,
       "tcp": { insecure: true },
-      "admin": { listen: false },
+      admin,
       "http-gateway": false,
       "sockets": {},
       "file": {},
@@ -114,6 +129,15 @@ async function changes<T>(
     return await promise;
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Waits until something shows that nothing announces. */
+export async function shows(what: string, holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`in vain: ${what}`);
+    await new Promise((resume) => setTimeout(resume, 10));
   }
 }
 

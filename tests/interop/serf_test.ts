@@ -11,6 +11,7 @@ import {
   change,
   collect,
   gossipAddress,
+  shows,
   startGossiping,
   stateAt,
   until,
@@ -198,7 +199,7 @@ serfTest("user events and queries pass in both directions, and rtt knows a dista
   assert.deepEqual(some.map(({ from }) => from), ["agent-1"]);
 
   // Coordinates come with probes, of which there is one a second.
-  await until(node, "a distance", () => gossip.distanceMs("node-1", "agent-1") !== undefined);
+  await shows("a distance", () => gossip.distanceMs("node-1", "agent-1") !== undefined);
   assert.ok(gossip.distanceMs("node-1", "agent-1")! < 1000);
   assert.match(await agent.run("rtt", "node-1", "agent-1"), /rtt: [\d.]+ ms/);
 });

@@ -200,6 +200,13 @@ export class MembershipWorld {
     };
   }
 
+  /** True while a fault touches a member, and for as long after as a verdict may take. */
+  #touched(site: Site): boolean {
+    if ((this.#under.get(site) ?? 0) > 0) return true;
+    const patienceMs = suspicionMaxMs(this.config, this.cluster.sites.length) + spreadMs;
+    return this.cluster.now - (this.#touchedMs.get(site) ?? -Infinity) <= patienceMs;
+  }
+
   #restart(site: Site): void {
     if (this.gone.has(site)) return;
     const meta = this.meta.get(site);
@@ -239,12 +246,11 @@ export class MembershipWorld {
     if (event.type !== "failed") return;
     this.deaths++;
     const about = this.cluster.site(name);
-    const sinceMs = this.cluster.now - (this.#touchedMs.get(about) ?? -Infinity);
-    const patienceMs = suspicionMaxMs(this.config, this.cluster.sites.length) + spreadMs;
-    if ((this.#under.get(about) ?? 0) > 0 || sinceMs <= patienceMs || this.gone.has(about)) return;
+    if (this.#touched(about) || this.gone.has(about)) return;
+    // Whoever stood still reads old news first; its own verdicts must hold all the same.
+    if (event.by !== site.name && this.#touched(site)) return;
     this.unjustified.push(
-      `${site.name} declared ${name} dead at ${this.cluster.now.toFixed(0)}, by ${event.by}, ` +
-        `${sinceMs.toFixed(0)} ms after its last fault`,
+      `${site.name} declared ${name} dead at ${this.cluster.now.toFixed(0)}, by ${event.by}`,
     );
   }
 }

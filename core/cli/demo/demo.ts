@@ -5,8 +5,9 @@
  *   1. clear what dead demos left, make a folder, create a cluster with keys
  *   2. start two sclerotia, two rhizomorphs (servers) and one hyphae (client)
  *   3. let the client call for a while; then kill -9 one server
- *   4. wait until the client has noticed, has been rerouted; start the server
- *      again; wait until it answers again; let the client finish; judge
+ *   4. wait until the client has noticed, has been rerouted, and the servers'
+ *      gossip has declared the victim dead; start it again; wait until it answers
+ *      again; let the client finish; judge
  *
  * Whatever ends it (the end, a signal, a failure), `finally` ends every child
  * and removes the folder; the caller's signal handlers stand before this runs.
@@ -70,7 +71,7 @@ class Demo {
   readonly #options: DemoOptions;
   readonly #host: Host;
   readonly #folder: string;
-  readonly #story = new Story();
+  readonly #story = new Story("client");
   readonly #children = new Map<string, Child>();
   readonly #waiting = new Set<() => void>();
   readonly #admins = new Map<string, string>();
@@ -78,6 +79,8 @@ class Demo {
   /** Ends that nobody asked for, by node. */
   readonly #failures = new Map<string, string>();
   readonly #addresses = new Map<string, string>();
+  /** Where servers gossip. */
+  readonly #gossip = new Map<string, string>();
   #status = "creating the cluster";
   #ending = false;
 
@@ -110,6 +113,7 @@ class Demo {
       await this.#until("a call has been rerouted", () => this.#story.has("rerouted"));
       await this.#children.get(victim)!.ended;
       this.#say(`running on without ${victim}`);
+      await this.#until("gossip has declared it dead", () => this.#story.has("dead"));
       await this.#host.sleep(calmMs / 3, this.#options.signal);
 
       this.#say(`starting ${victim} again`);
@@ -161,8 +165,11 @@ class Demo {
     const stateDir = join(this.#folder, "state");
     await initCluster({ stateDir, cluster: "demo", nodes: cast, host: this.#host });
     const listening = cast.filter((it) => it.type !== "hyphae");
-    const ports = freePorts(listening.length, () => this.#host.random());
-    listening.forEach(({ id }, i) => this.#addresses.set(id, `127.0.0.1:${ports[i]}`));
+    const ports = freePorts(listening.length * 2, () => this.#host.random());
+    listening.forEach(({ id }, i) => {
+      this.#addresses.set(id, `127.0.0.1:${ports[2 * i]}`);
+      this.#gossip.set(id, `127.0.0.1:${ports[2 * i + 1]}`);
+    });
     for (const { id, type } of cast) {
       const seeds = listening.filter((it) => it.id !== id)
         .map((it) => ({ id: it.id, address: this.#addresses.get(it.id)! }));
@@ -174,10 +181,28 @@ class Demo {
           stateDir,
           bindAddress: this.#addresses.get(id) ?? false,
         },
-        plugins: { static: { seeds }, admin: { bindAddress: "127.0.0.1:0" } },
+        plugins: {
+          static: { seeds },
+          admin: { bindAddress: "127.0.0.1:0" },
+          ...this.#membership(id),
+        },
       };
       Deno.writeTextFileSync(this.#configPath(id), JSON.stringify({ mycnet }, null, 2));
     }
+  }
+
+  /** Gossip for a server, quick enough to be watched; the client has no part in it. */
+  #membership(id: string): Record<string, unknown> {
+    const bindAddress = this.#gossip.get(id);
+    if (bindAddress === undefined) return {};
+    const swim = {
+      bindAddress,
+      join: [...this.#gossip.values()].filter((it) => it !== bindAddress),
+      probeInterval: "500ms",
+      probeTimeout: "200ms",
+      leaveTimeout: "500ms", // At the end all leave at once, and nobody is there to be told.
+    };
+    return { sockets: {}, file: {}, swim };
   }
 
   #configPath(id: string): string {

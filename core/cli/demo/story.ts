@@ -3,7 +3,11 @@
  * end, a verdict. Pure: reports and times go in, lines and figures come out.
  *
  *   up ──kill──> killed ──client saw it──> noticed ──answer from another──> rerouted
+ *      ──a server doubts it──> suspected ──gossip gives it up──> dead
  *      ──process started again──> restarted ──answer from the same node──> back
+ *
+ * The link is what the client notices by, within milliseconds; whether the node is
+ * a member is the servers' to decide, by gossip, within seconds.
  *
  * Every moment is wall-clock time on one machine, told relative to the kill.
  * The verdict is good only if each call was answered and the killed node
@@ -12,7 +16,15 @@
 import type { LoadReport, Report } from "./reports.ts";
 
 /** The moments of the story, in their order. */
-export const moments = ["kill", "noticed", "rerouted", "restarted", "back"] as const;
+export const moments = [
+  "kill",
+  "noticed",
+  "rerouted",
+  "suspected",
+  "dead",
+  "restarted",
+  "back",
+] as const;
 /** One of them. */
 export type Moment = typeof moments[number];
 
@@ -38,9 +50,16 @@ export interface Verdict {
 
 /** Collects reports. */
 export class Story {
+  /** The node that does not gossip: to it a lost link is all there is to see. */
+  readonly #client: string;
   readonly #at = new Map<Moment, { readonly at: number; readonly text: string }>();
   #load: LoadReport | undefined;
   #victim: string | undefined;
+
+  /** @param client the id of the node that calls. */
+  constructor(client: string) {
+    this.#client = client;
+  }
 
   /** The client's latest figures. */
   get load(): LoadReport | undefined {
@@ -76,6 +95,17 @@ export class Story {
       (report.type === "node_failed" || report.type === "link_down");
     if (lost && report.about === this.#victim) {
       this.#mark("noticed", report.at, `${from} lost its link to ${report.about}`);
+    }
+    if (report.kind === "event" && report.about === this.#victim && from !== this.#client) {
+      if (report.type === "node_suspected") {
+        this.#mark("suspected", report.at, `${from} got no answer from ${report.about}`);
+      } else if (report.type === "node_failed") {
+        this.#mark(
+          "dead",
+          report.at,
+          `gossip declared ${report.about} dead; ${from} heard it first`,
+        );
+      }
     }
     if (report.kind === "answer" && report.about === this.#victim) {
       if (report.why === "rerouted") {

@@ -32,10 +32,12 @@ const answer = (why: "rerouted" | "back", from: string, at: number): Report => (
 });
 
 function wholeStory(): Story {
-  const story = new Story();
+  const story = new Story("client");
   story.killed("b", 1000);
   story.report("client", failedEvent("b", 1004));
   story.report("client", answer("rerouted", "a", 1006));
+  story.report("a", { kind: "event", at: 1400, type: "node_suspected", about: "b" });
+  story.report("a", failedEvent("b", 1900));
   story.restarted(2000);
   story.report("client", answer("back", "b", 2500));
   story.report("client", load());
@@ -49,6 +51,8 @@ Deno.test("a story with every moment and every answer is a good one, told relati
     ["kill", 0],
     ["noticed", 4],
     ["rerouted", 6],
+    ["suspected", 400],
+    ["dead", 900],
     ["restarted", 1000],
     ["back", 1500],
   ]);
@@ -69,17 +73,21 @@ Deno.test("a call without an answer makes it a bad one", () => {
 });
 
 Deno.test("a node that does not come back makes it a bad one", () => {
-  const story = new Story();
+  const story = new Story("client");
   story.killed("b", 1000);
   story.report("client", failedEvent("b", 1004));
   story.report("client", answer("rerouted", "a", 1006));
   story.restarted(2000);
   story.report("client", load());
-  assert.deepEqual(story.verdict().problems, ['"back" never came']);
+  assert.deepEqual(story.verdict().problems, [
+    '"suspected" never came',
+    '"dead" never came',
+    '"back" never came',
+  ]);
 });
 
 Deno.test("what was reported before the kill, or about another node, tells nothing", () => {
-  const story = new Story();
+  const story = new Story("client");
   story.report("client", failedEvent("b", 500));
   story.killed("b", 1000);
   story.report("client", failedEvent("c", 1004));
@@ -87,7 +95,7 @@ Deno.test("what was reported before the kill, or about another node, tells nothi
 });
 
 Deno.test("an answer of the killed node that was still on its way is not its return", () => {
-  const story = new Story();
+  const story = new Story("client");
   story.killed("b", 1000);
   story.report("client", answer("back", "b", 1002));
   assert.equal(story.has("back"), false);

@@ -2,9 +2,10 @@
  * Refusals: told to subscribers each time, to the log once.
  *
  * A misconfigured peer is refused at every retry, for days. The log gets one
- * line with cause and remedy per address and reason, again when it has been
- * quiet for a while, and no more than a few lines a minute in all, since
- * strangers choose the addresses from which they knock.
+ * line with cause and remedy for each address, code and reason, again when it
+ * has been quiet for a while; a few reasons an address, since peers write them,
+ * and no more than a few lines a minute in all, since strangers choose the
+ * addresses from which they knock.
  */
 import { linkRefused } from "../../contracts/peers.ts";
 import { MycnetError } from "../../kernel/errors.ts";
@@ -42,9 +43,11 @@ const remedies: Readonly<Record<string, string>> = {
   timeout: "The handshake took too long; check the load of both nodes.",
 };
 
-/** Entries remembered, so that an address and a reason are logged once. */
+/** Addresses with a code that are remembered, so that a reason is logged once. */
 const maxRemembered = 1000;
-/** After so long an entry is logged again, in ms. */
+/** Different reasons of one address and code that are logged. */
+const maxReasons = 8;
+/** After so long a reason is logged again, in ms. */
 const repeatAfterMs = 600_000;
 /** Lines a minute in all. */
 const maxLinesPerMinute = 30;
@@ -88,7 +91,8 @@ export interface RefusalEvent {
 /** Tells of refusals. */
 export class RefusalLog {
   readonly #host: Host;
-  readonly #loggedAtMs = new Map<string, number>();
+  /** When each reason was logged, by address and code. */
+  readonly #logged = new Map<string, Map<string, number>>();
   #minute = -1;
   #lines = 0;
 
@@ -103,13 +107,14 @@ export class RefusalLog {
     this.#host.emit(linkRefused, { address, code, message, by });
     const key = `${direction === "dialled" ? address : hostOf(address)} ${code}`;
     const now = this.#host.now();
-    const before = this.#loggedAtMs.get(key);
-    if (before !== undefined && now - before < repeatAfterMs) return;
-    if (!this.#mayLog(now)) return;
-    this.#loggedAtMs.delete(key);
-    this.#loggedAtMs.set(key, now);
-    if (this.#loggedAtMs.size > maxRemembered) {
-      this.#loggedAtMs.delete(this.#loggedAtMs.keys().next().value!);
+    const reasons = this.#logged.get(key) ?? new Map<string, number>();
+    for (const [reason, atMs] of reasons) if (now - atMs >= repeatAfterMs) reasons.delete(reason);
+    if (reasons.has(message) || reasons.size >= maxReasons || !this.#mayLog(now)) return;
+    reasons.set(message, now);
+    this.#logged.delete(key);
+    this.#logged.set(key, reasons);
+    if (this.#logged.size > maxRemembered) {
+      this.#logged.delete(this.#logged.keys().next().value!);
     }
     const remedy = remedies[code] ?? "The peer's own log may say more.";
     // A node that finds itself in the list of seeds that all nodes share is no trouble.
@@ -126,9 +131,9 @@ export class RefusalLog {
 
   /** A dial of this address worked: its next refusal is news again. */
   forget(address: string): void {
-    if (this.#loggedAtMs.size === 0) return;
-    for (const key of this.#loggedAtMs.keys()) {
-      if (key.startsWith(`${address} `)) this.#loggedAtMs.delete(key);
+    if (this.#logged.size === 0) return;
+    for (const key of this.#logged.keys()) {
+      if (key.startsWith(`${address} `)) this.#logged.delete(key);
     }
   }
 

@@ -28,6 +28,7 @@ import type { Layer, LayerHandler, LayerMember, LayerQuery } from "./layer.ts";
 import { repliesOf, shownMember } from "./member_view.ts";
 import type { GossipMemory } from "./memory.ts";
 import { PhiBoard } from "./phi_board.ts";
+import { RareLog } from "./rare_log.ts";
 import type { Tags } from "./tags.ts";
 
 /** Tags that differ at run time from the configuration's. */
@@ -63,6 +64,7 @@ export class Gossip implements Membership, MemberStates {
   readonly #eventHandlers = new Map<string, Set<(message: GossipMessage) => void>>();
   readonly #queryHandlers = new Map<string, QueryHandler>();
   #tagChanges: TagChanges = {};
+  readonly #rareLog: RareLog;
   #conflicts = 0;
   #partitions = 0;
   #failedTogether: number[] = [];
@@ -72,6 +74,7 @@ export class Gossip implements Membership, MemberStates {
 
   constructor(parts: GossipParts) {
     this.#parts = parts;
+    this.#rareLog = new RareLog(parts.host);
     this.#toldTags = JSON.stringify(parts.tags({}));
     this.layer = parts.layer(this.#handler());
   }
@@ -280,12 +283,22 @@ export class Gossip implements Membership, MemberStates {
       userEvent: (name, payload, time) => this.#userEvent({ name, payload, time }),
       query: (query) => void this.#answer(query),
       keyring: () => keys.changed(keyring),
+      refused: (address, reason) =>
+        this.#rareLog.say("warn", "Somebody's gossip was refused: it is of another cluster.", {
+          address,
+          reason,
+          remedy: "Check its interop and that of this node, and whom it joins.",
+        }),
       conflict: (address) => {
         this.#conflicts++;
-        host.log.error("Another member uses this node's id: give one of them another.", {
-          node: self,
-          address,
-        });
+        this.#rareLog.say(
+          "error",
+          "Another member uses this node's id: give one of them another.",
+          {
+            node: self,
+            address,
+          },
+        );
       },
       nameLost: () => {
         host.log.error("The cluster holds another member for the owner of this node's id.", {

@@ -61,6 +61,8 @@ export interface LayerHandler {
   query(query: LayerQuery): void;
   /** The keys were changed. */
   keyring(): void;
+  /** Somebody's state was refused as a whole: it is of another kind of cluster, or of another one. */
+  refused(address: string, reason: string): void;
   /** Somebody uses our name at this address. */
   conflict(address: string): void;
   /** The vote about our name went to the other. */

@@ -2,11 +2,18 @@
  * Membership among programs on bare memberlist: SWIM alone.
  *
  * Members, their metadata (read as Serf tags where they are), joins and leaving.
- * Events, queries, coordinates and the change of keys in the running cluster are
- * Serf's, and are refused here.
+ * Events, queries and coordinates are Serf's, and are refused here. So are changes
+ * of the keys on all members at once: each changes its own ring, as memberlist's
+ * programs do.
  */
 import { decodeTags, encodeTags, type SerfQueryHandle } from "@mycnet/protocols/serf";
-import { type SwimEvent, SwimMachine, type SwimMember } from "@mycnet/protocols/swim";
+import {
+  type GossipKeyring,
+  type SwimEvent,
+  SwimMachine,
+  type SwimMember,
+} from "@mycnet/protocols/swim";
+import type { KeyringReply } from "../../../core/contracts/membership.ts";
 import {
   type JoinReply,
   type Layer,
@@ -15,6 +22,7 @@ import {
   notOffered,
 } from "./layer.ts";
 import type { Clocks } from "./memory.ts";
+import { changeKeys, ownKeys } from "./own_keys.ts";
 import { type LayerParts, selfOf } from "./self.ts";
 import type { Tags } from "./tags.ts";
 
@@ -51,6 +59,7 @@ export class PlainLayer implements Layer {
   readonly clocks: Clocks = { member: 0, event: 0, query: 0 };
   readonly counters: Readonly<Record<string, number>> = {};
   readonly #handler: LayerHandler;
+  readonly #keyring: GossipKeyring;
   readonly #joins = new Joins();
   readonly #aliveSince = new Map<string, number>();
   readonly #failed = new Set<string>();
@@ -60,6 +69,7 @@ export class PlainLayer implements Layer {
 
   constructor(parts: LayerParts, handler: LayerHandler) {
     this.#handler = handler;
+    this.#keyring = parts.keyring;
     this.#startMs = this.#nowMs = parts.nowMs;
     this.swim = new SwimMachine(
       {
@@ -131,8 +141,16 @@ export class PlainLayer implements Layer {
     throw notOffered("queries");
   }
 
-  keyring(): void {
-    throw notOffered("changes of the keys");
+  keyring(
+    operation: "list" | "install" | "use" | "remove",
+    key: Uint8Array | undefined,
+    _nowMs: number,
+    done: (reply: KeyringReply) => void,
+  ): void {
+    const { name } = this.swim.self;
+    const refusal = changeKeys(this.#keyring, operation, key);
+    if (refusal === undefined && operation !== "list") this.#handler.keyring();
+    done(ownKeys(this.#keyring, name, operation, refusal));
   }
 
   distanceMs(): number | undefined {
@@ -176,6 +194,8 @@ export class PlainLayer implements Layer {
         return;
       case "incarnation":
         return handler.incarnation(event.incarnation);
+      case "refused":
+        return handler.refused(event.address, event.reason);
       case "synced":
         return this.#joins.synced(event.address, event.error);
       case "leave_sent":

@@ -88,6 +88,7 @@ export class SerfLayer implements Layer {
         event: (event) => {
           if (event.type === "incarnation") handler.incarnation(event.incarnation);
           else if (event.type === "paused") handler.paused(event.ms);
+          else if (event.type === "refused") handler.refused(event.address, event.reason);
           if (this.#started) serf.handleSwimEvent(event, this.#nowMs);
         },
       },
