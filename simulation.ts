@@ -66,7 +66,7 @@ export function simulatedNode(
         ...options.node,
       },
       plugins: {
-        "identity": { insecure: true },
+        "identity": { insecure: true, folder: false },
         "admin": false,
         "http-gateway": false,
         ...options.plugins,

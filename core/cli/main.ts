@@ -12,6 +12,7 @@ import { settingsPlugin } from "../node/settings.ts";
 import { runtimeVersion } from "../node/version.ts";
 import { demoCommand } from "./demo/command.ts";
 import { type CliProgram, denoIo, runCli } from "./mod.ts";
+import { overlay } from "./overlay.ts";
 import { permissionsOf } from "./permission_set.ts";
 
 /** The JSON Schema of the whole `mycnet` key. */
@@ -49,10 +50,11 @@ export function cliRuntime(builtIns: BuiltIns, entry: string): CliProgram {
   return {
     version: runtimeVersion,
     host,
-    startNode: async ({ config, node, cwd, log }) => {
+    startNode: async ({ config, node, cwd, log, ...over }) => {
       const started = await createNodeWith(builtIns, {
         cwd,
         log,
+        adapt: overlay(over),
         ...(config === undefined ? {} : { config }),
         ...(node === undefined ? {} : { node }),
       });

@@ -11,7 +11,11 @@ export interface StartOptions {
   /** A configuration file, absolute; undefined: defaults. The node takes over its changes by itself. */
   readonly config: string | undefined;
   /** What is laid over `mycnet.node`, at the start and at every reload. */
-  readonly node?: { readonly id?: string };
+  readonly node?: { readonly id?: string; readonly bindAddress?: string };
+  /** Where the admin endpoint listens, in place of where the configuration says. */
+  readonly adminAddress?: string;
+  /** Where nodes may be found, besides the seeds of the configuration. */
+  readonly seeds?: readonly string[];
   /** The working directory, absolute. */
   readonly cwd: string;
   /** Where log lines go. */

@@ -35,6 +35,8 @@ export const errorCodes = {
   identity_invalid: "Issue the certificate anew with `mycnet init`.",
   gossip_key_missing:
     "Run `mycnet init` here, set encryptKey, or set insecure to true on a trusted network.",
+  node_running:
+    "Stop the process that is named, or start this one as another node: `mycnet init --id`, then --id.",
   already_exists: "Choose another name or folder; nothing that exists is overwritten unasked.",
   // Messages and services
   aborted: "The caller's signal aborted.",

@@ -64,11 +64,11 @@ export class Instance {
     providers: readonly Instance[],
     context: InstanceContext,
   ): Promise<Instance> {
-    const { host, list } = context;
+    const { host, list, closing } = context;
     const { id, config, plugin } = entry;
     const resolve = (need: Need<unknown>) =>
       providers.find((provider) => provider.plugin.provides.id === need.id)?.value;
-    const scope = new PluginScope({ id, config, host, list, resolve }, plugin.needs);
+    const scope = new PluginScope({ id, config, host, list, closing, resolve }, plugin.needs);
     const began = host.now();
     try {
       const value = await runSetup(entry, scope, context);

@@ -102,3 +102,19 @@ Deno.test("a kernel is stopped at the end of its block", async () => {
   }
   assert.deepEqual(trace, ["+a", "-a"]);
 });
+
+Deno.test("a plugin that stops is told whether everything does, or a reload restarts it", async () => {
+  const ends: boolean[] = [];
+  const make = tracing([]);
+  const plugin = make(a, {
+    setup: ({ own, closing }) => {
+      own({ [Symbol.dispose]: () => void ends.push(closing.aborted) });
+    },
+  });
+  const kernel = new Kernel(fakeHost());
+  await kernel.apply([{ id: "a", plugin }]);
+  await kernel.apply([]);
+  await kernel.apply([{ id: "a", plugin }]);
+  await kernel.stop();
+  assert.deepEqual(ends, [false, true]);
+});

@@ -96,6 +96,8 @@ export interface Scope<C, N extends Needs> {
   readonly host: Host;
   /** Aborts first thing when the plugin stops. */
   readonly signal: AbortSignal;
+  /** Aborts before that if everything stops for good. Otherwise the plugin stops for a reload, and another may take its place. */
+  readonly closing: AbortSignal;
   /** Takes charge of a resource: undone in reverse order when the plugin stops. On an ended scope it disposes of the resource at once and throws. */
   own<R extends Disposable | AsyncDisposable>(resource: R): R;
   /** Puts a value on a list until the plugin stops, or until the returned undo is disposed. What is contributed during `setup` is seen by others once `setup` has returned. */

@@ -25,6 +25,8 @@ export interface ScopeOptions {
   readonly config: unknown;
   /** The kernel's host; the scope adds the plugin's name to its logger. */
   readonly host: Host;
+  /** Aborts when the kernel stops. */
+  readonly closing: AbortSignal;
   /** The list of a capability or slot. */
   readonly list: (id: string) => ContributionList;
   /** The value of a `one` or `maybe` need. */
@@ -69,6 +71,7 @@ export class PluginScope {
       needs: this.#resolve(needs, options.resolve),
       host: this.#host,
       signal: this.#abort.signal,
+      closing: options.closing,
       own: (resource) => this.#own(resource),
       contribute: (slot, value) => this.#contribute(slot, value),
       onReconfigure: (accept) => void this.#acceptors.push(accept),

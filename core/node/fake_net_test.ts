@@ -164,7 +164,7 @@ export class FakeNode {
   }
 
   /** Says goodbye and stops. */
-  async stop(code: "leaving" | "shutting_down" = "shutting_down"): Promise<void> {
+  async stop(code: "leaving" | "shutting_down" | "restarting" = "shutting_down"): Promise<void> {
     this.#accepting[Symbol.dispose]();
     const stopped = this.peers.close(code, "the test is over");
     let done = false;

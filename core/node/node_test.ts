@@ -59,6 +59,29 @@ clusterTest(
   },
 );
 
+clusterTest("a reload that restarts the peers says so, and the others link again", async () => {
+  const nodes = new TestNodes();
+  const seeds = { static: { seeds: ["memory://b"] } };
+  await using a = await nodes.start("a", { plugins: seeds });
+  await using b = await nodes.start("b");
+  await using _serving = serveNames(b);
+  await linked(a, "b");
+  assert.equal(await a.client(names).own({}), "b");
+  const events = a.events();
+  const { plugins } = nodes.options("b");
+  const { started } = await b.reconfigure({ plugins: { ...plugins, peers: { maxKept: 7 } } });
+  assert.ok(started.some(({ id }) => id === "peers"));
+  let reason: string | undefined;
+  for await (const event of events) {
+    assert.notEqual(event.type, "node_left");
+    if (event.type === "link_down") reason = event.reason;
+    if (event.type === "link_up") break;
+  }
+  assert.equal(reason, "the node is reloading its configuration");
+  assert.equal(await a.client(names).own({}), "b");
+  assert.deepEqual(nodes.logged("error"), []);
+});
+
 clusterTest("leaving says goodbye, and the others hear of it as such", async () => {
   const nodes = new TestNodes();
   await using a = await nodes.start("a");

@@ -231,6 +231,9 @@ function binding(config: SwimPluginConfig, { advertiseAddress }: Settings): {
 }
 
 function report(gossip: Gossip, joiner: Joiner): HealthReport {
+  if (gossip.nameLost) {
+    return { status: "unhealthy", reason: "the cluster holds another member for this node's id" };
+  }
   const { trouble } = joiner;
   if (trouble !== undefined) return { status: "degraded", reason: trouble };
   const { healthScore } = gossip.layer.swim;

@@ -28,7 +28,8 @@ interface Wait {
     readonly sequence: number;
     readonly to: string;
     readonly pmax: number;
-    readonly nack: boolean;
+    /** A nack is wanted, and has not been sent. */
+    nack: boolean;
   } | undefined;
 }
 
@@ -122,12 +123,13 @@ export class Favours {
     if (!this.#afford() || this.#waits.size >= maxWaits) return;
     const to = table.card(requester);
     counters.relays++;
+    const waitMs = config.probeTimeoutMs * (fields.nack ? nackShare : 1);
     this.#pingAndWait(id, {
       sequence: fields.sequence,
       to: to.address,
       pmax: to.versions[1],
       nack: fields.nack,
-    }, nowMs + config.probeTimeoutMs * nackShare);
+    }, nowMs + waitMs);
   }
 
   /** Pings a member once, for whoever called the command. */
@@ -175,12 +177,18 @@ export class Favours {
         this.#nextMs = Math.min(this.#nextMs, wait.deadlineMs);
         continue;
       }
-      this.#waits.delete(sequence);
       const { favour } = wait;
       if (favour?.nack) {
+        // An ack that comes after all is still passed on.
+        favour.nack = false;
+        wait.deadlineMs += c.config.probeTimeoutMs * (1 - nackShare);
+        this.#nextMs = Math.min(this.#nextMs, wait.deadlineMs);
         writeNack(this.#outbox.message.reset(), favour.sequence);
         this.#outbox.send(favour.to, favour.pmax);
-      } else if (favour === undefined && c.table.state(wait.id) !== stateOf.unknown) {
+        continue;
+      }
+      this.#waits.delete(sequence);
+      if (favour === undefined && c.table.state(wait.id) !== stateOf.unknown) {
         c.emit({ type: "pinged", name: c.table.card(wait.id).name });
       }
     }

@@ -69,7 +69,8 @@ export class Membership {
     const id = store.find(bytes, node.start, node.end);
     // Most of what arrives is an echo; see that first.
     const known = table.state(id);
-    if (known === stateOf.unknown || incarnation < table.incarnation(id)) return;
+    if (known === stateOf.unknown) return;
+    if (incarnation < table.incarnation(id)) return this.#outdated(id);
     if (known >= stateOf.suspect && incarnation === table.incarnation(id)) {
       if (known > stateOf.suspect || table.settled(id)) return;
     }
@@ -83,7 +84,8 @@ export class Membership {
     const { store, table } = this.#c;
     const id = store.find(bytes, node.start, node.end);
     const known = table.state(id);
-    if (known === stateOf.unknown || incarnation < table.incarnation(id)) return;
+    if (known === stateOf.unknown) return;
+    if (incarnation < table.incarnation(id)) return this.#outdated(id);
     if (known === stateOf.left && incarnation === table.incarnation(id)) return;
     const source = store.find(bytes, from.start, from.end);
     const name = source < 0 ? bytes.subarray(from.start, from.end) : store.nameBytes(source);
@@ -103,6 +105,11 @@ export class Membership {
     }
     // Dead counts as suspect: the other side may be the one that errs.
     this.suspect(id, fields.incarnation, selfId, store.nameBytes(selfId));
+  }
+
+  /** An accusation that is overtaken. */
+  #outdated(id: number): void {
+    if (id === this.#c.selfId) this.#own.repeat();
   }
 
   /** Begins or confirms a suspicion. `source` is -1 for a name that is not known. */
@@ -135,9 +142,10 @@ export class Membership {
 
   /** Suspicions whose time is up. */
   expire(): void {
-    const { suspicions, table, store, selfId, nowMs } = this.#c;
+    const { suspicions, table, store, selfId, nowMs, status } = this.#c;
     suspicions.expire(nowMs, (id) => {
-      if (table.state(id) !== stateOf.suspect) return;
+      // Who leaves hears no more refutations, and so judges nobody.
+      if (status !== "active" || table.state(id) !== stateOf.suspect) return;
       this.#bury(id, table.incarnation(id), stateOf.dead, store.nameBytes(selfId));
     });
   }

@@ -3,7 +3,8 @@
  *
  * Whoever doubts it is answered by the word that it is alive, at an incarnation
  * above the accusation; that costs local health, for there was a reason to doubt.
- * Its own departure is a death that it declares itself.
+ * Who accuses it at an earlier one missed that word, and is told it again. Its own
+ * departure is a death that it declares itself.
  */
 import { type Card, sameVersions } from "./cards.ts";
 import type { Context } from "./context.ts";
@@ -52,6 +53,15 @@ export class OwnWord {
     this.#speak(accused + 1, this.card.meta);
     c.adjustHealth(1);
     c.emit({ type: "incarnation", incarnation: accused + 1, refuting: true });
+  }
+
+  /**
+   * An accusation from before our last word: whoever says so has not heard that, and
+   * may have lost every copy of it. So it is said once more, unless it still is.
+   */
+  repeat(): void {
+    const { status, queue, selfId } = this.#c;
+    if (status === "active" && !queue.has(selfId)) this.#rumours.alive(this.card);
   }
 
   /** New metadata. */

@@ -162,13 +162,28 @@ Deno.test("an indirect ping is made between members, and its ack passed back", (
   assert.deepEqual(bench.packets[1]!.messages[0], { type: "ack", sequence: 77 });
 });
 
-Deno.test("if nobody answers an indirect ping, a nack says so, if one was wanted", () => {
+Deno.test("if nobody answers an indirect ping, a nack says so before the asker's verdict, if one was wanted", () => {
   const bench = new Bench();
   bench.meet("b", "c");
   bench.hear(indirect("c", 3), 2);
   bench.hear(indirect("c", 3, 9, false), 2);
-  bench.run(500);
+  bench.run(399);
+  assert.deepEqual(bench.sent("nack"), []);
+  bench.run(1);
   assert.deepEqual(bench.sent("nack"), [{ type: "nack", sequence: 77 }]);
+  bench.hear(ack(bench.sent("ping")[0]!.sequence), 3);
+  assert.deepEqual(bench.sent("ack"), [{ type: "ack", sequence: 77 }], "better late than never");
+  bench.run(600);
+  assert.equal(bench.sent("nack").length, 1);
+});
+
+Deno.test("an indirect ping that is answered makes no nack", () => {
+  const bench = new Bench();
+  bench.meet("b", "c");
+  bench.hear(indirect("c", 3), 2);
+  bench.hear(ack(bench.sent("ping")[0]!.sequence), 3);
+  bench.run(600);
+  assert.deepEqual(bench.sent("nack"), []);
 });
 
 Deno.test("indirect pings of strangers, and to strangers, are refused and counted", () => {

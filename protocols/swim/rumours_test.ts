@@ -241,3 +241,20 @@ Deno.test("a full packet stays below its limit and the rest follows", () => {
   assert.ok(bench.raw.some((bytes) => bytes.length > 850));
   assert.equal(new Set(bench.sent("alive").map(({ node }) => node)).size, 60);
 });
+
+Deno.test("an accusation from before our last word brings that word once more, and no new one", () => {
+  for (const type of ["suspect", "dead"] as const) {
+    const bench = new Bench();
+    bench.meet("b");
+    bench.hear(verdict(type, "self", "b"));
+    bench.quiet();
+    assert.equal(bench.machine.self.incarnation, 2);
+    // Whoever says so has lost the refutation, perhaps every copy of it.
+    bench.hear(verdict(type, "self", "b"));
+    bench.hear(verdict(type, "self", "b"));
+    bench.drain();
+    const told = bench.sent("alive").map(({ node, incarnation }) => `${node} ${incarnation}`);
+    assert.deepEqual(told, ["self 2"]);
+    assert.deepEqual(bench.told, []);
+  }
+});

@@ -58,6 +58,11 @@ export class TransmitQueue {
     this.#size++;
   }
 
+  /** True if a rumour with this key waits. */
+  has(key: number | string): boolean {
+    return this.#keyed.has(key);
+  }
+
   /** Removes the rumour with a key. */
   remove(key: number | string): void {
     const entry = this.#keyed.get(key);

@@ -1,6 +1,7 @@
 // Certificates and names that do not fit, over real mutual TLS: each side learns
 // why, the node goes on, and the link to its friend does not notice.
 import assert from "node:assert/strict";
+import { cp } from "node:fs/promises";
 import { createNode, type Node } from "../../mod.ts";
 import { createHost } from "../../core/kernel/real_host.ts";
 import { initCluster, type InitOptions } from "../../core/node/identity/authority.ts";
@@ -186,7 +187,10 @@ clusterTest("plain text on a TLS port costs nothing", async () => {
 clusterTest("a node that is started twice is refused by those who know the first", async () => {
   await using scene = await guarded();
   const { target, keys } = scene;
-  await using twin = await tlsNode("friend", keys);
+  // On another machine: in the same folder it would not even start.
+  await using copy = await tempFolder();
+  await cp(keys, copy.path, { recursive: true });
+  await using twin = await tlsNode("friend", copy.path);
   const error = await refusalOf(twin, target);
   assert.match(error.message, /older start of node "friend"/);
   assert.equal((await target.event("link_refused")).code, "duplicate");

@@ -48,7 +48,12 @@ export class TestAuthority implements AsyncDisposable {
 
   /** The identity plugin of a node, started. */
   identity(
-    { id, type, ...config }: { readonly id: string; readonly type: NodeType; insecure?: boolean },
+    { id, type, ...config }: {
+      readonly id: string;
+      readonly type: NodeType;
+      insecure?: boolean;
+      folder?: boolean;
+    },
     host: Partial<Host> = {},
   ): Promise<StartedPlugin<Identity>> {
     const { stateDir, cluster } = this;

@@ -53,6 +53,7 @@ export async function startPlugin<P>(
     needs: needs as Scope<unknown, Needs>["needs"],
     host: overlay(real, host),
     signal: ending.signal,
+    closing: ending.signal,
     own: (resource) => {
       owned.push(resource);
       return resource;

@@ -53,7 +53,6 @@ export function startGossiping(options: GossipOptions): Promise<Node> {
       "file": {},
       "swim": {
         bindAddress: "127.0.0.1:0",
-        preset: "local",
         reconnectInterval: "1s",
         join,
         tags,

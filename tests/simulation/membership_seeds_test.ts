@@ -95,7 +95,7 @@ underSeeds(
   "nobody is declared dead without a fault that justifies it, and no incarnation falls back",
   40,
   (seed) => {
-    const { world, random } = worldOf(seed, 0.1);
+    const { world, random } = worldOf(seed, 0.025);
     world.agree(60_000);
     // A cut touches everybody; without cuts, those that no fault has met stand out.
     const faults = random.chance(0.3) ? everyFault : everyFault.filter((it) => !/^cut/.test(it));
@@ -112,7 +112,7 @@ underSeeds(
   "no suspicion ends in death where packets are lost and clocks jump, and nothing fails",
   10,
   (seed) => {
-    const { world, random } = worldOf(seed, 0.1);
+    const { world, random } = worldOf(seed, 0.05);
     world.agree(60_000);
     for (let jumps = 5; jumps > 0; jumps--) {
       world.inflict(random.pick(["jump", "meta"]), 30_000);

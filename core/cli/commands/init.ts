@@ -9,11 +9,13 @@ import { MycnetError } from "../../kernel/errors.ts";
 import { didYouMean } from "../../kernel/nearest.ts";
 import { ignoreFolder } from "../../node/identity/files.ts";
 import { hostId } from "../../node/host_id.ts";
+import { clusterPaths } from "../../node/identity/paths.ts";
 import { initCluster, type InitResult, type NewNode } from "../../node/identity/authority.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { exitCodes } from "../exit_codes.ts";
 import { editableConfig, type Setting, withSettings, writeConfig } from "../config_edit.ts";
 import { declaredStateDir, defaultStateDir } from "../state_folder.ts";
+import { startOptions } from "./start_lines.ts";
 
 const specs = {
   cluster: {
@@ -123,6 +125,15 @@ function settingsFor(
   return settings.length === 0 && value === undefined ? [{ path: ["node"], value: {} }] : settings;
 }
 
+/** How many nodes a state folder holds. */
+async function countNodes(stateDir: string): Promise<number> {
+  let count = 0;
+  for await (const { isDirectory } of Deno.readDir(clusterPaths(stateDir).nodes)) {
+    if (isDirectory) count++;
+  }
+  return count;
+}
+
 /** A path as people read it from where they are. */
 function shown(path: string, cwd: string): string {
   const near = relative(cwd, path);
@@ -175,8 +186,17 @@ async function run({ io, out, runtime, options }: CommandContext<typeof specs>):
   out.line(`${after === before ? "" : `Declared in ${shown(file.path, io.cwd)}. `}Next:`);
   const config = options.config === undefined ? "" : ` --config ${shown(file.path, io.cwd)}`;
   const usual = declaredId(file.value) ?? (nodes.length === 1 ? nodes[0].id : undefined);
+  const made = result.nodes.filter(({ created }) => created);
+  const earlier = await countNodes(stateDir) - made.length;
+  const over = new Map(startOptions(made, earlier, file.value).map((it, at) => [made[at].id, it]));
   for (const { id } of result.nodes.slice(0, 10)) {
-    out.line(`  mycnet node${config}${id === usual ? "" : ` --id ${id}`}`);
+    const options = [...(id === usual ? [] : ["--id", id]), ...over.get(id) ?? []];
+    out.line(["  mycnet node" + config, ...options].join(" "));
+  }
+  if (earlier + made.length > 1) {
+    out.line(
+      out.style("dim", "On a machine of its own, a node needs no --bind and no --admin."),
+    );
   }
   return exitCodes.ok;
 }

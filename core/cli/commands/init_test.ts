@@ -46,7 +46,10 @@ Deno.test("run again it adds a node, and what the file says of its own stays", a
     const before = await Deno.readTextFile(join(folder, "deno.json"));
     const { out } = await init(folder, "--id", "b", "--type", "hyphae");
     assert.match(out, /^Extended the cluster/);
-    assert.match(out, /\nNext:\n {2}mycnet node --id b\n$/);
+    assert.match(
+      out,
+      /\nNext:\n {2}mycnet node --id b --admin 127\.0\.0\.1:7081 --seed 127\.0\.0\.1:7000\nOn a machine/,
+    );
     assert.equal(await Deno.readTextFile(join(folder, "deno.json")), before);
     const twice = await init(folder, "--id", "b");
     assert.equal(twice.code, exitCodes.failed);
@@ -70,7 +73,7 @@ Deno.test("several nodes are issued at once, by a list or a count", async () => 
     assert.deepEqual(JSON.parse(text), { mycnet: { node: {} } });
     const count = await init(folder, "--nodes", "2", "--type", "hyphae");
     assert.match(count.out, /node-1 +hyphae[^]*node-2 +hyphae/);
-    assert.match(count.out, /mycnet node --id node-1\n {2}mycnet node --id node-2\n/);
+    assert.match(count.out, /mycnet node --id node-1 --admin \S+:7083 --seed \S+:7000\n/);
   });
 });
 

@@ -10,12 +10,14 @@
 import type { LogLevel } from "../../kernel/host.ts";
 import { MycnetError } from "../../kernel/errors.ts";
 import { didYouMean } from "../../kernel/nearest.ts";
+import { parseHostPort } from "../../node/net/address.ts";
+import { parseAddress } from "../../node/peers/address.ts";
 import { type Command, type CommandContext, defineCommand } from "../command.ts";
 import { exitCodes } from "../exit_codes.ts";
 import type { CliIo } from "../io.ts";
 import { type LogFormat, logFormats, logLevels, openLog } from "../logging.ts";
 import type { Output } from "../output.ts";
-import type { RunningNode } from "../runtime.ts";
+import type { RunningNode, StartOptions } from "../runtime.ts";
 import { configOf } from "../state_folder.ts";
 
 const options = {
@@ -26,6 +28,22 @@ const options = {
     description: "The configuration file. Default: the nearest deno.json with a mycnet key.",
   },
   id: { type: "string", value: "ID", description: "Which node to be, where several were issued." },
+  bind: {
+    type: "string",
+    value: "HOST:PORT",
+    description: "Where to listen, instead of node.bindAddress.",
+  },
+  admin: {
+    type: "string",
+    value: "HOST:PORT",
+    description: "Where the admin endpoint listens, instead of admin.bindAddress.",
+  },
+  seed: {
+    type: "string",
+    multiple: true,
+    value: "ADDRESS",
+    description: "Where to find the network, beside static.seeds. May be repeated.",
+  },
   "log-level": {
     type: "string",
     value: "LEVEL",
@@ -45,6 +63,33 @@ function oneOf<T extends string>(
     "usage",
     `--${name} ${JSON.stringify(text)}: must be ${all.join(", ")}${didYouMean(text, all)}`,
   );
+}
+
+/** An address as it was written. @throws `usage`. */
+function checked(option: string, text: string, parse: (text: string) => unknown): string {
+  try {
+    parse(text);
+    return text;
+  } catch (error) {
+    throw new MycnetError("usage", `${option}: ${(error as Error).message}`);
+  }
+}
+
+/** What the options say of the node, over what its file says. */
+function overOf(
+  { id, bind, admin, seed }: CommandContext<typeof options>["options"],
+): Pick<StartOptions, "node" | "adminAddress" | "seeds"> {
+  if (bind !== undefined) checked("--bind", bind, parseHostPort);
+  return {
+    ...(id === undefined && bind === undefined ? {} : {
+      node: {
+        ...(id === undefined ? {} : { id }),
+        ...(bind === undefined ? {} : { bindAddress: bind }),
+      },
+    }),
+    ...(admin === undefined ? {} : { adminAddress: checked("--admin", admin, parseHostPort) }),
+    ...(seed.length === 0 ? {} : { seeds: seed.map((it) => checked("--seed", it, parseAddress)) }),
+  };
 }
 
 /** What asks the node to stop: each request in turn. */
@@ -115,7 +160,7 @@ async function run(context: CommandContext<typeof options>): Promise<number> {
   const level = oneOf<LogLevel>(context.options["log-level"], logLevels, "log-level") ?? "info";
   const format = oneOf<LogFormat>(context.options["log-format"], logFormats, "log-format") ??
     "text";
-  const { id } = context.options;
+  const over = overOf(context.options);
   // Handlers stand before anything is started, so that no signal finds us unprepared.
   using requests = new StopRequests(io, context.options["exit-with-stdin"]);
   const file = await configOf(io, context.options.config);
@@ -126,7 +171,7 @@ async function run(context: CommandContext<typeof options>): Promise<number> {
     config: file?.path,
     cwd: io.cwd,
     log: log.sink,
-    ...(id === undefined ? {} : { node: { id } }),
+    ...over,
   });
   starting.catch(() => {}); // Given up on, it has nobody to report to.
   // A signal during boot waits for boot to end, and a second one does not.
@@ -150,7 +195,10 @@ async function run(context: CommandContext<typeof options>): Promise<number> {
 export const node: Command = defineCommand({
   name: "node",
   summary: "Run a node until it is told to stop.",
-  usage: ["node [options]"],
+  usage: [
+    "node [options]",
+    "node --id b --bind 0.0.0.0:7001 --admin 127.0.0.1:7081 --seed 127.0.0.1:7000",
+  ],
   details: "SIGINT or SIGTERM stops it: the node says goodbye and finishes what is under way. A\n" +
     "second signal ends it at once. Changes of the configuration file are taken over while it\n" +
     "runs; a file with a mistake changes nothing and is reported.",

@@ -165,6 +165,26 @@ Deno.test("the nearest configuration, the id and the log reach the node", async 
   });
 });
 
+Deno.test("addresses and seeds of the command line reach the node; what is no address is named", async () => {
+  const { io, runtime, ran } = await running(
+    "--bind 127.0.0.1:7001 --admin 127.0.0.1:7081 --seed h:7000 --seed tls://h:7002".split(" "),
+  );
+  const [{ node, adminAddress, seeds }] = runtime.starts;
+  assert.deepEqual({ node, adminAddress, seeds }, {
+    node: { bindAddress: "127.0.0.1:7001" },
+    adminAddress: "127.0.0.1:7081",
+    seeds: ["h:7000", "tls://h:7002"],
+  });
+  io.signal("SIGTERM");
+  await ran;
+  for (const option of ["--bind", "--admin", "--seed"]) {
+    const { code, err } = await cli(["node", option, "7001"], new FakeIo(), runtime);
+    assert.equal(code, exitCodes.usage);
+    assert.match(err, new RegExp(`^error: ${option}: `));
+  }
+  assert.equal(runtime.starts.length, 1);
+});
+
 Deno.test("a text line is one line, whatever a peer put into its fields", async () => {
   const { io, runtime, ran } = await running();
   const [{ log }] = runtime.starts;

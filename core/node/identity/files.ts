@@ -49,6 +49,19 @@ export async function ignoreFolder(stateDir: string): Promise<void> {
   }
 }
 
+/** True for a folder that exists and may be read and written. Asks nobody for a permission. */
+export async function isUsableFolder(path: string): Promise<boolean> {
+  const granted = (["read", "write"] as const).every((name) =>
+    Deno.permissions.querySync({ name, path }).state === "granted"
+  );
+  if (!granted) return false;
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
 /** The text of a file, or undefined if there is none. */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {

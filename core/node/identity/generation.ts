@@ -1,8 +1,8 @@
 /**
  * The generation of a start: wall-clock milliseconds, but always above the last
  * one of this node, so that it grows although a clock was set back. The last one
- * is kept in the node's folder; without a folder that can be written, the clock
- * alone must do.
+ * is kept in the node's folder; without one, as nodes that are known by fiat may
+ * be, or with one that cannot be written, the clock alone must do.
  */
 import type { Host } from "../../kernel/host.ts";
 import { privateMode, readIfThere, writeWhole } from "./files.ts";

@@ -31,6 +31,8 @@ export interface NodePaths {
   readonly adminToken: string;
   /** The generation of the last start. */
   readonly generation: string;
+  /** Held by the process that is the node. */
+  readonly lock: string;
 }
 
 /** The files of the cluster in a state folder. */
@@ -59,5 +61,6 @@ export function nodePathsIn(dir: string): NodePaths {
     privateKey: join(dir, "key.pem"),
     adminToken: join(dir, "admin.token"),
     generation: join(dir, "generation"),
+    lock: join(dir, "lock"),
   };
 }

@@ -5,8 +5,13 @@
  * `mycnet init` made, refuses to start if they are missing or do not fit the
  * node's settings, follows the files while the node runs, and signs and checks
  * with synchronous node:crypto. With `insecure: true` nodes are known by fiat:
- * no file is touched, nothing is signed, and what another claims is believed.
+ * nothing is signed, and what another claims is believed.
  * Its health is degraded when the certificate nears its end, unhealthy after it.
+ *
+ * Either way, where the node has a folder in the state folder, a lock there
+ * keeps a second process from being the same node, and its generation grows
+ * from start to start whatever the clock does. Nobody makes a folder for that:
+ * a node by fiat without one goes by the clock.
  */
 import { sign as signEd25519, verify as verifyEd25519 } from "node:crypto";
 import { resolve } from "node:path";
@@ -23,13 +28,19 @@ import { formatSpiffeId, type NodeDescription, samePrincipal } from "@mycnet/pro
 import { runtimeVersion } from "../version.ts";
 import { checkChain } from "./chain.ts";
 import type { LoadedCredentials } from "./credentials.ts";
+import { isUsableFolder } from "./files.ts";
 import { nextGeneration } from "./generation.ts";
+import { lockNode } from "./lock.ts";
 import { clusterPaths, nodePaths } from "./paths.ts";
 import { type CredentialWatcher, watchCredentials } from "./watcher.ts";
 
 const config = z.strictObject({
   insecure: z.boolean().default(false).describe(
     "Know nodes by what they say. Only where every machine and user on the network is trusted.",
+  ),
+  folder: z.boolean().default(true).describe(
+    "Keep a lock and the generation in nodes/<id> of the state folder, where that exists. " +
+      "False only makes a difference with insecure.",
   ),
   certPath: z.string().min(1).optional().describe(
     "The node's certificate and its intermediates, PEM. Default: nodes/<id>/cert.pem in the state folder.",
@@ -55,10 +66,16 @@ export const identityPlugin: Plugin<Identity> = definePlugin({
   permissions: ({ insecure, certPath, keyPath, caCertPath }) =>
     insecure ? {} : { read: [certPath, keyPath, caCertPath].filter((path) => path !== undefined) },
   async setup({ config, needs: { settings }, host, own, contribute }) {
-    if (config.insecure) {
-      return new FiatIdentity(describe(settings, Math.floor(host.wallTime())));
-    }
     const files = nodePaths(settings.stateDir, settings.id);
+    const keepGeneration = async (): Promise<number> => {
+      own(await lockNode(files.lock, settings.id, host));
+      return await nextGeneration(files.generation, host);
+    };
+    if (config.insecure) {
+      const kept = config.folder && await isUsableFolder(files.dir);
+      const generation = kept ? await keepGeneration() : Math.floor(host.wallTime());
+      return new FiatIdentity(describe(settings, generation));
+    }
     const at = (path: string | undefined, otherwise: string) =>
       path === undefined ? otherwise : resolve(settings.baseDir, path);
     const refuse = (loaded: LoadedCredentials) => nameProblem(settings, loaded);
@@ -76,7 +93,7 @@ export const identityPlugin: Plugin<Identity> = definePlugin({
     const problem = refuse(watcher.current);
     if (problem !== undefined) throw new MycnetError("identity_invalid", problem);
     contribute(healthSources, () => expiryReport(watcher.current, host.wallTime()));
-    const self = describe(settings, await nextGeneration(files.generation, host));
+    const self = describe(settings, await keepGeneration());
     return new CertifiedIdentity(self, watcher, host);
   },
 });

@@ -203,6 +203,50 @@ clusterTest("the generation grows at every start, though the clock is set back",
   assert.equal(await start(now + 60_000), now + 60_000);
 });
 
+clusterTest(
+  "by fiat the generation is kept where the node has a folder, and no folder is made",
+  async () => {
+    await using authority = await testAuthority(["node-a"]);
+    const now = Date.now();
+    const start = async (id: string, time: number, config = {}): Promise<number> => {
+      const node = { id, type: "sclerotia", insecure: true, ...config } as const;
+      await using a = await authority.identity(node, { wallTime: () => time });
+      return a.value.self.generation;
+    };
+    assert.equal(await start("node-a", now), now);
+    assert.equal(await start("node-a", now - 60_000), now + 1);
+    assert.equal(await start("node-a", now - 60_000, { folder: false }), now - 60_000);
+    assert.equal(await start("stranger", now), now);
+    assert.equal(await start("stranger", now - 60_000), now - 60_000);
+    const { dir } = nodePaths(authority.stateDir, "stranger");
+    await assert.rejects(Deno.stat(dir), Deno.errors.NotFound);
+  },
+);
+
+clusterTest("a folder holds one running node, by certificate or by fiat", async () => {
+  await using authority = await testAuthority(["node-a", "node-b"]);
+  const { lock } = nodePaths(authority.stateDir, "node-a");
+  const refused = {
+    code: "node_running",
+    message: `node "node-a" runs already: process ${Deno.pid} holds ${lock}`,
+    remedy: /Stop the process that is named, or start this one as another node/,
+  };
+  {
+    await using _a = await authority.identity(nodeA);
+    await using _b = await authority.identity(nodeB);
+    await assert.rejects(authority.identity(nodeA), refused);
+    await assert.rejects(authority.identity({ ...nodeA, insecure: true }), refused);
+  }
+  await using _again = await authority.identity({ ...nodeA, insecure: true });
+});
+
+clusterTest("a folder that takes no lock is no reason not to start, and is said", async () => {
+  await using authority = await testAuthority(["node-a"]);
+  await Deno.mkdir(nodePaths(authority.stateDir, "node-a").lock);
+  await using a = await authority.identity(nodeA);
+  assert.ok(a.lines.some((it) => it.level === "warn" && /cannot be locked/.test(it.message)));
+});
+
 clusterTest("a damaged generation is begun anew, and said", async () => {
   await using authority = await testAuthority(["node-a"]);
   const { generation } = nodePaths(authority.stateDir, "node-a");

@@ -196,7 +196,7 @@ export class NodeMessenger implements Messenger, Disposable {
   /** Fails what waits, aborts what is being handled, handles no more. */
   [Symbol.dispose](): void {
     this.#stopped = true;
-    this.#stop.abort(new MycnetError("closed", "the node is stopping"));
+    this.#stop.abort(new MycnetError("closed", "this node is stopping or reloading"));
     this.#incoming[Symbol.dispose]();
     this.#deadlines[Symbol.dispose]();
   }

@@ -87,8 +87,8 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
 
   /** This node stops. */
   stop(): void {
-    this.#exchange?.reset("shutting_down", "the serving node is stopping");
-    this.#end(new MycnetError("closed", "this node is stopping"));
+    this.#exchange?.reset("shutting_down", "the serving node is stopping or reloading");
+    this.#end(new MycnetError("closed", "this node is stopping or reloading"));
   }
 
   item(body: Uint8Array): void {

@@ -12,7 +12,7 @@ import type { MessageHandler } from "../../contracts/peers.ts";
 import { MycnetError } from "../../kernel/errors.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
-import type { LinkCloseReason, LinkLimits, Refusal } from "@mycnet/protocols/link";
+import type { GoodbyeCode, LinkCloseReason, LinkLimits, Refusal } from "@mycnet/protocols/link";
 import type { Hello, LinkCapabilities, ProfileOverrides } from "@mycnet/protocols/negotiation";
 import { Link } from "../links/mod.ts";
 
@@ -62,7 +62,8 @@ export class Connections {
   #handshakes = 0;
   #dialling = 0;
   #turnedAway = 0;
-  #closing = false;
+  /** Why nothing more is taken in. */
+  #closing: string | undefined;
   #count = 0;
 
   /** None at first. */
@@ -89,7 +90,7 @@ export class Connections {
 
   /** Takes in an inbound connection. */
   accept(connection: Connection): void {
-    if (this.#closing || this.#handshakes >= this.#setup.maxHandshakes) {
+    if (this.#closing !== undefined || this.#handshakes >= this.#setup.maxHandshakes) {
       this.#turnedAway++;
       connection.destroy();
       return;
@@ -122,16 +123,16 @@ export class Connections {
     } finally {
       this.#dialling--;
     }
-    if (this.#closing) {
+    if (this.#closing !== undefined) {
       connection.destroy();
-      throw new MycnetError("closed", "the node is stopping");
+      throw new MycnetError("closed", this.#closing);
     }
     return this.#start(connection, "dialer", expected);
   }
 
   /** Takes in nothing more, says goodbye on every link, and resolves when all connections are closed. */
-  async close(code: "leaving" | "shutting_down", message: string, limitMs: number): Promise<void> {
-    this.#closing = true;
+  async close(code: GoodbyeCode, message: string, limitMs: number): Promise<void> {
+    this.#closing = message;
     const { host } = this.#setup;
     const links = [...this.#links];
     // One that is not up yet is told so by a refusal.
@@ -193,7 +194,7 @@ export class Connections {
   }
 
   #admit(hello: Hello): Refusal | undefined {
-    if (this.#closing) return { code: "shutting_down", message: "this node is stopping" };
+    if (this.#closing !== undefined) return { code: "shutting_down", message: this.#closing };
     // The newcomer itself is in the set.
     if (this.#links.size > this.#setup.maxConnections) {
       return {

@@ -156,6 +156,52 @@ Deno.test("a refusal is logged once an address and reason, again after a while, 
   assert.equal(host.lines.at(-1)?.fields.address, "tls://h:1");
 });
 
+Deno.test("a second cause at one address is logged too, and no more than eight of them", async () => {
+  const host = new FakeHost();
+  const log = new RefusalLog(host);
+  const tell = (message: string, port = 1) =>
+    log.tell({
+      address: `10.0.0.9:${port}`,
+      code: "unauthenticated",
+      message,
+      by: "us",
+      direction: "accepted",
+    });
+  for (let port = 1; port < 50; port++) {
+    tell("the certificate has expired", port);
+    tell("the certificate is of another authority", port);
+  }
+  assert.deepEqual(host.lines.map(({ fields }) => fields.reason), [
+    "the certificate has expired",
+    "the certificate is of another authority",
+  ]);
+  for (let i = 0; i < 20; i++) tell(`reason ${i}`);
+  assert.equal(host.lines.length, 8);
+  await host.advance(601_000);
+  tell("reason 19");
+  tell("the certificate has expired");
+  assert.equal(host.lines.length, 10, "what was said long ago makes room");
+});
+
+Deno.test("the addresses whose refusals are remembered are bounded: the oldest is news again", async () => {
+  const host = new FakeHost();
+  const log = new RefusalLog(host);
+  const tell = (address: string) =>
+    log.tell({ address, code: "full", message: "no", by: "peer", direction: "dialled" });
+  tell("tls://first:1");
+  tell("tls://second:1");
+  for (let i = 0; i < 199; i++) {
+    // Slower than the bound of lines, and faster than a line is repeated.
+    await host.advance(2500);
+    tell(`tls://other-${i}:1`);
+  }
+  const before = host.lines.length;
+  tell("tls://second:1");
+  assert.equal(host.lines.length, before);
+  tell("tls://first:1");
+  assert.equal(host.lines.length, before + 1);
+});
+
 /** A source whose list the test sets. */
 class FakeSource implements Discovery {
   readonly id = "fake";

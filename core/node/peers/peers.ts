@@ -183,7 +183,7 @@ export class NodePeers implements Peers, AsyncDisposable {
     const signals = [this.#stop.signal, options.signal].filter((it) => it !== undefined);
     const backoff = new Backoff(config.backoff, () => host.random());
     do {
-      if (this.#stop.signal.aborted) throw new MycnetError("closed", "the node is stopping");
+      this.#stop.signal.throwIfAborted();
       const usable = this.#usable(target, address);
       if (usable !== undefined) return usable;
       await this.#within(this.#demand(target, address), target, untilMs, options.signal);
@@ -255,10 +255,10 @@ export class NodePeers implements Peers, AsyncDisposable {
     };
   }
 
-  /** Dials no more, says goodbye on every link, lets exchanges finish (bounded), closes. */
-  async close(code: "leaving" | "shutting_down", message: string): Promise<void> {
+  /** Dials no more, says goodbye on every link, lets exchanges finish (bounded), closes. Peers miss whoever is `restarting`. */
+  async close(code: "leaving" | "shutting_down" | "restarting", message: string): Promise<void> {
     if (this.#stop.signal.aborted) return;
-    const closed = new MycnetError("closed", "the node is stopping");
+    const closed = new MycnetError("closed", message);
     this.#stop.abort(closed);
     this.#sweep[Symbol.dispose]();
     this.#waiting.close(closed);

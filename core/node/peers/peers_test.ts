@@ -312,6 +312,23 @@ Deno.test("a node that leaves is left, one that breaks off is dead", async () =>
   await finish(net, a);
 });
 
+Deno.test("a node that restarts its peers is joining, not gone, and is linked again at once", async () => {
+  const net = new FakeNet();
+  const [a, b] = [new FakeNode(net, "a"), new FakeNode(net, "b")];
+  a.keep("b");
+  await net.host.until(() => a.linked("b"));
+  await net.host.advance(10_000);
+  await b.stop("restarting");
+  await net.host.until(() => !a.linked("b"));
+  assert.equal(a.peers.get("b")?.state, "joining");
+  assert(a.events.includes("peer down b") && !a.events.includes("peer down b left"));
+  const again = new FakeNode(net, "b");
+  const sinceMs = net.host.now();
+  await net.host.until(() => a.linked("b"));
+  assert(net.host.now() - sinceMs < 400, `${net.host.now() - sinceMs} ms`);
+  await finish(net, a, again);
+});
+
 Deno.test("stopping finishes what is under way, within bounds, and closes every connection", async () => {
   const net = new FakeNet();
   const [a, b] = [new FakeNode(net, "a"), new FakeNode(net, "b")];

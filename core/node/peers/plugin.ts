@@ -33,22 +33,26 @@ const plugin: Plugin<Peers> = definePlugin({
   setup(scope): Peers {
     const { config, host } = scope;
     const { settings, identity: { self }, transports, sources, states } = scope.needs;
-    const node = scope.own(
-      new NodePeers({
-        host,
-        self,
-        config,
-        capabilities: {
-          ...defaultCapabilities,
-          transports: [...new Set([...transports].map(({ scheme }) => scheme))],
-        },
-        profiles: settings.profiles,
-        maxConnections: settings.maxConnections,
-        connectionTimeoutMs: settings.connectionTimeoutMs,
-        transports: () => transports,
-        stateOf: (id) => memberState(states, id),
-      }),
-    );
+    const node = new NodePeers({
+      host,
+      self,
+      config,
+      capabilities: {
+        ...defaultCapabilities,
+        transports: [...new Set([...transports].map(({ scheme }) => scheme))],
+      },
+      profiles: settings.profiles,
+      maxConnections: settings.maxConnections,
+      connectionTimeoutMs: settings.connectionTimeoutMs,
+      transports: () => transports,
+      stateOf: (id) => memberState(states, id),
+    });
+    scope.own({
+      [Symbol.asyncDispose]: () =>
+        scope.closing.aborted
+          ? node.close("shutting_down", "the node is stopping")
+          : node.close("restarting", "the node is reloading its configuration"),
+    });
     const announcer = new Announcer(host, () => ({
       id: self.id,
       addresses: [...transports].flatMap(({ addresses }) => addresses),

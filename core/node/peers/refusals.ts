@@ -44,7 +44,7 @@ const remedies: Readonly<Record<string, string>> = {
 };
 
 /** Addresses with a code that are remembered, so that a reason is logged once. */
-const maxRemembered = 1000;
+const maxRemembered = 200;
 /** Different reasons of one address and code that are logged. */
 const maxReasons = 8;
 /** After so long a reason is logged again, in ms. */

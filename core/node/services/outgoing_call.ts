@@ -171,7 +171,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   }
 
   nodeStopped(): void {
-    this.#giveUp(this.#error("closed", "this node is stopping"), "shutting_down");
+    this.#giveUp(this.#error("closed", "this node is stopping or reloading"), "shutting_down");
   }
 
   // The way.

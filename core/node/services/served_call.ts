@@ -142,7 +142,7 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
       message: "the serving node stopped before the handler had answered",
       mayHaveRun: this.#started,
     });
-    this.#abort(new CallError("closed", "this node is stopping"));
+    this.#abort(new CallError("closed", "this node is stopping or reloading"));
   }
 
   // What nested calls and the handler's context ask.

@@ -15,27 +15,27 @@ import {
   type Membership,
   type QueryOptions,
   type QueryReply,
-  userEvent,
 } from "../../../core/contracts/membership.ts";
 import type { MemberStates, NodeState } from "../../../core/contracts/peers.ts";
 import { MycnetError } from "../../../core/kernel/errors.ts";
 import type { Host } from "../../../core/kernel/host.ts";
-import { errorFields } from "../../../core/kernel/logger.ts";
 import type { GossipDriver } from "./driver.ts";
 import type { MemberHints } from "./hints.ts";
 import { type KeySource, parseKey } from "./keys.ts";
-import type { Layer, LayerHandler, LayerMember, LayerQuery } from "./layer.ts";
+import type { Layer, LayerHandler, LayerMember } from "./layer.ts";
 import { repliesOf, shownMember } from "./member_view.ts";
 import type { GossipMemory } from "./memory.ts";
+import { topologyMetrics } from "./metrics.ts";
 import { PhiBoard } from "./phi_board.ts";
 import { RareLog } from "./rare_log.ts";
 import type { Tags } from "./tags.ts";
+import { type QueryHandler, UserHandlers } from "./user_handlers.ts";
 
 /** Tags that differ at run time from the configuration's. */
 type TagChanges = Readonly<Record<string, string | undefined>>;
-type QueryHandler = (
-  message: GossipMessage,
-) => Uint8Array | undefined | Promise<Uint8Array | undefined>;
+
+/** Addresses that one call joins. */
+const maxJoined = 256;
 
 /** What it is made with. */
 export interface GossipParts {
@@ -61,11 +61,11 @@ export class Gossip implements Membership, MemberStates {
   readonly layer: Layer;
   readonly #parts: GossipParts;
   readonly #phi = new PhiBoard();
-  readonly #eventHandlers = new Map<string, Set<(message: GossipMessage) => void>>();
-  readonly #queryHandlers = new Map<string, QueryHandler>();
+  readonly #handlers: UserHandlers;
   #tagChanges: TagChanges = {};
   readonly #rareLog: RareLog;
   #conflicts = 0;
+  #nameLost = false;
   #partitions = 0;
   #failedTogether: number[] = [];
   #toldPartition = false;
@@ -75,8 +75,14 @@ export class Gossip implements Membership, MemberStates {
   constructor(parts: GossipParts) {
     this.#parts = parts;
     this.#rareLog = new RareLog(parts.host);
+    this.#handlers = new UserHandlers(parts.host, (run) => void parts.driver.enter(run));
     this.#toldTags = JSON.stringify(parts.tags({}));
     this.layer = parts.layer(this.#handler());
+  }
+
+  /** True when the cluster has decided that this node's id belongs to another. */
+  get nameLost(): boolean {
+    return this.#nameLost;
   }
 
   /** True once this node was told to leave. */
@@ -99,6 +105,12 @@ export class Gossip implements Membership, MemberStates {
 
   async join(addresses: readonly string[]): Promise<number> {
     const wanted = [...new Set(addresses)];
+    if (wanted.length > maxJoined) {
+      throw new MycnetError(
+        "invalid_argument",
+        `addresses: at most ${maxJoined} at a time, not ${wanted.length}; one that answers is enough`,
+      );
+    }
     const { contacted, errors } = await new Promise<
       { contacted: number; errors: Readonly<Record<string, string>> }
     >((resolve) =>
@@ -167,30 +179,11 @@ export class Gossip implements Membership, MemberStates {
   }
 
   onEvent(name: string, handler: (message: GossipMessage) => void): Disposable {
-    let handlers = this.#eventHandlers.get(name);
-    if (handlers === undefined) this.#eventHandlers.set(name, handlers = new Set());
-    const own = (message: GossipMessage) => handler(message); // The same one may be added twice.
-    handlers.add(own);
-    return {
-      [Symbol.dispose]: () => {
-        handlers.delete(own);
-        if (handlers.size === 0 && this.#eventHandlers.get(name) === handlers) {
-          this.#eventHandlers.delete(name);
-        }
-      },
-    };
+    return this.#handlers.onEvent(name, handler);
   }
 
   onQuery(name: string, handler: QueryHandler): Disposable {
-    if (this.#queryHandlers.has(name)) {
-      throw new MycnetError("duplicate_handler", `queries of "${name}" are answered already`);
-    }
-    this.#queryHandlers.set(name, handler);
-    return {
-      [Symbol.dispose]: () => {
-        if (this.#queryHandlers.get(name) === handler) this.#queryHandlers.delete(name);
-      },
-    };
+    return this.#handlers.onQuery(name, handler);
   }
 
   async keyring(
@@ -221,39 +214,13 @@ export class Gossip implements Membership, MemberStates {
     return this.layer.distanceMs(a, b);
   }
 
-  /** Category `topology` of the metrics (FEATURES 82). */
+  /** Category `topology` of the metrics. */
   metrics(): Readonly<Record<string, number>> {
-    const { swim, counters } = this.layer;
-    const it = swim.counters;
-    return {
-      ping_count: it.pingCount,
-      ack_count: it.ackCount,
-      suspect_count: it.suspectCount,
-      failed_ping_count: it.failedPingCount,
-      gossip_messages_sent: it.gossipMessagesSent,
-      gossip_messages_received: it.gossipMessagesReceived,
-      topology_changes: it.topologyChanges,
-      partition_detections: this.#partitions,
-      members: swim.size,
-      members_alive: swim.liveCount,
-      local_health_score: swim.healthScore,
-      packets_sent: it.packetsSent,
-      packets_received: it.packetsReceived,
-      packets_dropped: this.#parts.driver.dropped,
-      packet_bytes_sent: it.bytesSent,
-      packet_bytes_received: it.bytesReceived,
-      state_syncs: it.syncs,
-      pauses: it.pauses,
-      refutations: it.refutations,
-      malformed: it.malformed,
-      undecryptable: it.undecryptable,
-      incarnation_jumps: it.incarnationJumps,
-      rumours_refused: it.refused,
-      requests_from_strangers: it.strangers,
-      requests_limited: it.limited,
-      name_conflicts: this.#conflicts,
-      ...counters,
-    };
+    return topologyMetrics(this.layer, {
+      partitions: this.#partitions,
+      dropped: this.#parts.driver.dropped,
+      conflicts: this.#conflicts,
+    });
   }
 
   #shown(member: LayerMember): Member {
@@ -280,8 +247,14 @@ export class Gossip implements Membership, MemberStates {
         host.log.warn("This process stood still; nobody is blamed for that time.", { ms });
       },
       incarnation: (incarnation) => memory.incarnated(incarnation),
-      userEvent: (name, payload, time) => this.#userEvent({ name, payload, time }),
-      query: (query) => void this.#answer(query),
+      userEvent: (name, payload, time) => {
+        memory.ticked();
+        this.#handlers.event({ name, payload, time });
+      },
+      query: (query) => {
+        memory.ticked();
+        void this.#handlers.query(query);
+      },
       keyring: () => keys.changed(keyring),
       refused: (address, reason) =>
         this.#rareLog.say("warn", "Somebody's gossip was refused: it is of another cluster.", {
@@ -301,6 +274,7 @@ export class Gossip implements Membership, MemberStates {
         );
       },
       nameLost: () => {
+        this.#nameLost = true;
         host.log.error("The cluster holds another member for the owner of this node's id.", {
           node: self,
         });
@@ -344,44 +318,6 @@ export class Gossip implements Membership, MemberStates {
       lost,
       left: liveCount,
     });
-  }
-
-  #userEvent(message: GossipMessage): void {
-    const { host, memory } = this.#parts;
-    memory.ticked();
-    host.emit(userEvent, message);
-    for (const handler of [...this.#eventHandlers.get(message.name) ?? []]) {
-      queueMicrotask(() => {
-        try {
-          handler(message);
-        } catch (error) {
-          host.log.error("A handler of user events threw.", {
-            event: message.name,
-            ...errorFields(error),
-          });
-        }
-      });
-    }
-  }
-
-  async #answer(query: LayerQuery): Promise<void> {
-    const { host, driver, memory } = this.#parts;
-    const { name, payload, time } = query;
-    memory.ticked();
-    const handler = this.#queryHandlers.get(name);
-    if (handler === undefined) return;
-    await Promise.resolve(); // Outside the machine's call.
-    try {
-      const answer = await handler({ name, payload, time });
-      if (answer === undefined) return;
-      let result = "";
-      driver.enter((nowMs) => void (result = query.respond(answer, nowMs)));
-      if (result !== "sent") {
-        host.log.warn("An answer to a query was not sent.", { query: name, result });
-      }
-    } catch (error) {
-      host.log.error("A handler of queries threw.", { query: name, ...errorFields(error) });
-    }
   }
 }
 

@@ -1,0 +1,30 @@
+/** Three nodes and three programs on HashiCorp's memberlist survive the loss of any two. */
+import { memberlistMissing, MemberlistProgram } from "../harness/memberlist.ts";
+import { Mixed } from "./mixed.ts";
+
+const missing = memberlistMissing();
+if (missing !== undefined) {
+  console.error(`The tests beside memberlist's programs cannot run here: ${missing}`);
+}
+
+Deno.test({
+  name: "three nodes and three memberlist programs survive kill -9 of any two, and take them back",
+  ignore: missing !== undefined && Deno.env.get("MYCNET_REQUIRE_SERVERS") !== "1",
+  async fn(context) {
+    await using program = await MemberlistProgram.build();
+    await using mixed = await Mixed.form({
+      ids: ["peer-1", "peer-2", "peer-3"],
+      interop: "memberlist",
+      start: async (options) => {
+        const peer = await program.start(options);
+        return {
+          kill: () => peer.kill(),
+          alive: async () => Object.keys(await peer.members()),
+          [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
+        };
+      },
+    });
+    await mixed.agreed();
+    await mixed.survive(context);
+  },
+});
