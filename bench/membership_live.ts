@@ -30,7 +30,7 @@ export interface LiveScript {
 
 const script: LiveScript = {
   preset: "lan",
-  quietMs: 20_000,
+  quietMs: 30_000,
   shortStopMs: 4000,
   longStopMs: 20_000,
   patienceMs: 60_000,

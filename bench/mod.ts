@@ -8,8 +8,21 @@
  */
 import { benchBare } from "./bare.ts";
 import { benchCalls } from "./calls.ts";
+import { benchFalsePositives } from "./false_positives.ts";
+import { benchMembership } from "./membership.ts";
+import { benchMembershipLive } from "./membership_live.ts";
 import { benchMemory } from "./memory.ts";
 import { runBenches } from "./lib/run.ts";
 import { benchStart } from "./start.ts";
 
-if (import.meta.main) await runBenches([benchStart, benchMemory, benchBare, benchCalls]);
+if (import.meta.main) {
+  await runBenches([
+    benchStart,
+    benchMemory,
+    benchBare,
+    benchCalls,
+    benchMembership,
+    benchFalsePositives,
+    benchMembershipLive,
+  ]);
+}

@@ -156,12 +156,14 @@ export class MemberStarter implements AsyncDisposable {
   }
 }
 
-function jsonLine(line: string): Omit<Heard, "atMs"> | undefined {
+/** Reads a line of a member of ours or of memberlist's. */
+export function jsonLine(line: string): Omit<Heard, "atMs"> | undefined {
   if (!line.startsWith('{"by"')) return undefined;
   return JSON.parse(line);
 }
 
-function serfLine(by: string): (line: string) => Omit<Heard, "atMs"> | undefined {
+/** Reads lines of the log of a Serf agent. */
+export function serfLine(by: string): (line: string) => Omit<Heard, "atMs"> | undefined {
   return (line) => {
     const [, event, about] = /serf: EventMember(Join|Failed): (\S+)/.exec(line) ?? [];
     if (event === undefined) return undefined;

@@ -175,6 +175,7 @@ export class AdminFixture implements AsyncDisposable {
       const services: Services = {
         list: () => node.services.list!(),
         records: () => [],
+        appears: (...args) => node.services.appears!(...args),
         call: (...args) => node.services.call!(...args),
         stream: (...args) => node.services.stream!(...args),
       };

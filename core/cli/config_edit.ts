@@ -53,7 +53,7 @@ export async function editableConfig(
   for (const name of candidates) {
     const path = resolve(io.cwd, name);
     const text = await readIfThere(path);
-    if (text !== undefined) return { path, text, value: parseConfigText(text, path) };
+    if (text !== undefined) return { path, text, value: await parseConfigText(text, path) };
   }
   return { path: resolve(io.cwd, candidates[0]), text: undefined, value: undefined };
 }

@@ -75,6 +75,15 @@ export interface Services {
   /** Every record that the directory holds, this node's included. */
   records(): readonly ServiceRecord[];
   /**
+   * Waits for a service that nobody serves at the moment, as one whose server restarts.
+   * @returns true as soon as {@linkcode list} names it; false at the end of the time (in ms), when
+   * the signal aborts, or when too many calls wait already.
+   */
+  appears(
+    service: string,
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<boolean>;
+  /**
    * Calls a unary or an upload method by name; input and answer are plain values. Rejects with a CallError.
    */
   call(

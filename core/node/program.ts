@@ -25,13 +25,17 @@ export interface ProgramLayers {
   readonly peers: Peers;
 }
 
-type Attach = (layers: ProgramLayers) => Disposable | AsyncDisposable;
+type Undo = Disposable | AsyncDisposable;
+type Attach = (layers: ProgramLayers) => Undo;
 interface Registration {
   readonly attach: Attach;
-  undo: Disposable | AsyncDisposable | undefined;
+  undo: Undo | undefined;
 }
 
-async function dispose(resource: Disposable | AsyncDisposable | undefined): Promise<void> {
+/** True for what takes its time, as a service does. */
+const drains = (undo: Undo): boolean => Symbol.asyncDispose in undo;
+
+async function dispose(resource: Undo | undefined): Promise<void> {
   if (resource === undefined) return;
   if (Symbol.asyncDispose in resource) await resource[Symbol.asyncDispose]();
   else resource[Symbol.dispose]();
@@ -54,12 +58,12 @@ export class Program {
     setup: ({ needs, own }): Program => {
       own({
         [Symbol.asyncDispose]: async () => {
+          // Services first, and all at once: they drain, and what they serve meanwhile needs the
+          // middleware and the handlers that it has had all along, and may make calls itself.
+          const drained = await Promise.allSettled(this.#take(drains).map(dispose));
           this.#layers = undefined;
-          for (const registration of [...this.#registrations].reverse()) {
-            const { undo } = registration;
-            registration.undo = undefined;
-            await dispose(undo);
-          }
+          for (const undo of this.#take(() => true)) await dispose(undo);
+          for (const it of drained) if (it.status === "rejected") throw it.reason;
         },
       });
       this.#layers = needs;
@@ -76,6 +80,18 @@ export class Program {
       throw new MycnetError("closed", notRunning);
     }
     return this.#layers;
+  }
+
+  /** What undoes the registrations of a kind, the latest first; they are no longer registered then. */
+  #take(kind: (undo: Undo) => boolean): Undo[] {
+    const taken: Undo[] = [];
+    for (const registration of [...this.#registrations].reverse()) {
+      const { undo } = registration;
+      if (undo === undefined || !kind(undo)) continue;
+      registration.undo = undefined;
+      taken.push(undo);
+    }
+    return taken;
   }
 
   /** Registers now and after every reload, until disposed. */

@@ -56,6 +56,38 @@ Deno.test("registrations move to the new layers in their order, after the old on
   assert.deepEqual(trace, ["-x on newer"]);
 });
 
+Deno.test("what drains goes first and together, while the rest still stands and calls can be made", async () => {
+  const { kernel, program, run } = fixture();
+  const trace: string[] = [];
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await run("only");
+  const service = (name: string, gate: Promise<void>) =>
+    program.add(() => ({
+      [Symbol.asyncDispose]: async () => {
+        trace.push(`${name} drains`);
+        await gate;
+        trace.push(`${name} is gone, over ${nameOf(program.layers)}`);
+      },
+    }));
+  program.add(() => ({ [Symbol.dispose]: () => void trace.push("-handler") }));
+  service("a", gates[0].promise);
+  program.add(() => ({ [Symbol.dispose]: () => void trace.push("-middleware") }));
+  service("b", gates[1].promise);
+  const stopped = kernel.stop();
+  gates[0].resolve();
+  gates[1].resolve();
+  await stopped;
+  assert.deepEqual(trace, [
+    "b drains",
+    "a drains",
+    "b is gone, over only",
+    "a is gone, over only",
+    "-middleware",
+    "-handler",
+  ]);
+  assert.throws(() => program.layers, { code: "closed" });
+});
+
 Deno.test("a registration that is refused is not kept", async () => {
   const { kernel, program, run } = fixture();
   await run("old");

@@ -7,7 +7,8 @@
  *
  * Theory of operation. The gateway hangs on the admin endpoint and so asks for
  * its token. A call goes to whichever node serves it, by the same rules as one
- * made in TypeScript; the directory says what kind of method it is. One answer
+ * made in TypeScript; the directory says what kind of method it is, and a call
+ * of a service that nobody serves waits a moment for one. One answer
  * comes as JSON. A stream comes as server-sent events and in no other form: an
  * array would have to be held whole. A method that takes a stream is sent
  * newline-delimited JSON, its input on the first line. A client that goes away
@@ -50,6 +51,8 @@ const config = z.strictObject({
 });
 
 const eventStreamType = "text/event-stream";
+/** How long a call waits for a service that nobody serves, unless its own time ends before, in ms. */
+const longestWaitMs = 1000;
 
 /** True if the client takes event streams. No Accept header takes anything (RFC 9110, 12.5.1). */
 function acceptsEvents(request: Request): boolean {
@@ -106,15 +109,9 @@ class HttpGateway implements AdminRoutes, Disposable {
       return problemResponse(problem("method_not_allowed", detail), { allow: wanted });
     }
     if (name === undefined) return json({ services: this.#services.list().map(outline) });
+    if (method !== undefined) return await this.#call(request, name, method);
     const offered = this.#offers(name);
-    if (method === undefined) return json(offered.length === 1 ? offered[0] : { offered });
-    const methods = offered.flatMap((it) => it.service.methods);
-    const description = methods.find((it) => it.name === method);
-    if (description === undefined) {
-      const hint = didYouMean(method, methods.map((it) => it.name));
-      throw new MycnetError("not_found", `${name} has no method ${JSON.stringify(method)}${hint}`);
-    }
-    return await this.#call(request, name, description);
+    return json(offered.length === 1 ? offered[0] : { offered });
   }
 
   /** Every version of a service that some node serves. @throws `not_found`. */
@@ -126,14 +123,34 @@ class HttpGateway implements AdminRoutes, Disposable {
     throw new MycnetError("not_found", `no service is called ${JSON.stringify(name)}${hint}`);
   }
 
-  async #call(request: Request, service: string, method: MethodDescription): Promise<Response> {
-    const streams = method.kind === "stream" || method.kind === "duplex";
-    if (streams && !acceptsEvents(request)) {
-      throw new MycnetError(
-        "not_acceptable",
-        `${service}/${method.name} answers with a stream; accept ${eventStreamType}`,
-      );
-    }
+  /** A method that some node serves. @throws `not_found`. */
+  #find(service: string, method: string): MethodDescription {
+    const methods = this.#offers(service).flatMap((it) => it.service.methods);
+    const found = methods.find((it) => it.name === method);
+    if (found !== undefined) return found;
+    const hint = didYouMean(method, methods.map((it) => it.name));
+    throw new MycnetError("not_found", `${service} has no method ${JSON.stringify(method)}${hint}`);
+  }
+
+  /**
+   * Gives a service that nobody serves a moment to return: its server restarts, or this node has
+   * only just started.
+   * @returns what is left of the call's time in ms; undefined if it names none.
+   */
+  async #awaitService(
+    service: string,
+    timeoutMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    if (this.#services.list().some((it) => it.service.name === service)) return timeoutMs;
+    const beganAt = this.#host.now();
+    const waitMs = Math.min(longestWaitMs, timeoutMs ?? longestWaitMs);
+    await this.#services.appears(service, { timeoutMs: waitMs, signal });
+    if (timeoutMs === undefined) return undefined;
+    return Math.max(1, timeoutMs - (this.#host.now() - beganAt));
+  }
+
+  async #call(request: Request, service: string, name: string): Promise<Response> {
     const options = callOptions(request.headers);
     if (this.#underWay.size >= this.#maxCalls) {
       throw new MycnetError("overloaded", `${this.#maxCalls} calls are under way already`);
@@ -149,10 +166,24 @@ class HttpGateway implements AdminRoutes, Disposable {
     if (signal.aborted) clientGone();
     else signal.addEventListener("abort", clientGone);
     try {
+      const timeout = await this.#awaitService(service, options.timeout, call.signal);
+      const method = this.#find(service, name);
+      const streams = method.kind === "stream" || method.kind === "duplex";
+      if (streams && !acceptsEvents(request)) {
+        throw new MycnetError(
+          "not_acceptable",
+          `${service}/${name} answers with a stream; accept ${eventStreamType}`,
+        );
+      }
       const { input, upload } = await readInput(request, method);
-      const all = { ...options, signal: call.signal, ...(upload === undefined ? {} : { upload }) };
-      if (streams) return await this.#stream(service, method.name, input, all, call, finish);
-      const answer = await this.#services.call(service, method.name, input, all);
+      const all = {
+        ...options,
+        ...(timeout === undefined ? {} : { timeout }),
+        signal: call.signal,
+        ...(upload === undefined ? {} : { upload }),
+      };
+      if (streams) return await this.#stream(service, name, input, all, call, finish);
+      const answer = await this.#services.call(service, name, input, all);
       finish();
       return json(toJsonValue(answer));
     } catch (error) {

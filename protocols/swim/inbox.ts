@@ -3,7 +3,8 @@
  *
  * A packet that cannot be read is counted and dropped; in a compound the other
  * messages still count. Layers may be nested, so their depth and all that they
- * unfold to are bounded for each packet.
+ * unfold to are bounded for each packet, and so are the answers that one packet can
+ * ask for: the address that it comes from may be a victim's.
  */
 import type { Context } from "./context.ts";
 import type { Favours } from "./favours.ts";
@@ -15,6 +16,8 @@ import { MsgpackReader, WireError } from "./wire/msgpack.ts";
 
 const maxDepth = 4;
 const maxUnpackedBytes = 128 * 1024;
+/** Members put one request into a packet. */
+const maxAnswers = 4;
 
 /** Reads the packets of one machine. */
 export class Inbox {
@@ -28,6 +31,7 @@ export class Inbox {
   readonly #ping: PingFields = new PingFields();
   readonly #ack: AckFields = new AckFields();
   #unpacked = 0;
+  #answers = 0;
 
   /** On the shared context. */
   constructor(context: Context, membership: Membership, prober: Prober, favours: Favours) {
@@ -48,7 +52,7 @@ export class Inbox {
       if (plain === undefined && !config.acceptPlaintext) return void counters.undecryptable++;
       bytes = plain ?? packet;
     }
-    this.#unpacked = 0;
+    this.#unpacked = this.#answers = 0;
     this.#try(bytes, 0, bytes.length, from, 0);
   }
 
@@ -78,8 +82,10 @@ export class Inbox {
         return this.#message(plain, 0, plain.length, from, depth + 1);
       }
       case messageType.ping:
+        if (!this.#mayAnswer()) return;
         return this.#favours.ping(this.#ping.read(reader), bytes, from);
       case messageType.indirectPing:
+        if (!this.#mayAnswer()) return;
         return this.#favours.indirectPing(this.#ping.read(reader), bytes, from);
       case messageType.ack:
         return this.#acked(this.#ack.read(reader), bytes, from);
@@ -102,6 +108,12 @@ export class Inbox {
         return this.#c.delegate.notifyMsg?.(bytes.subarray(start + 1, end), this.#c.nowMs);
     }
     throw new WireError(`message type ${bytes[start]} does not come in packets`);
+  }
+
+  #mayAnswer(): boolean {
+    if (++this.#answers <= maxAnswers) return true;
+    this.#c.counters.limited++;
+    return false;
   }
 
   #acked(fields: AckFields, bytes: Uint8Array, from: string): void {

@@ -3,9 +3,9 @@
  *
  * A rumour changes something only if it outranks what is known (verdicts.ts), and
  * then it is passed on; so each rumour passes each member about once as news, and
- * echoes die out. Rumours about this node itself go to own_word.ts. They come
- * from packets, from push/pulls and from our own probes; all take the same way
- * through here.
+ * echoes die out. An accusation that was refuted already brings the refutation again.
+ * Rumours about this node itself go to own_word.ts. They come from packets, from
+ * push/pulls and from our own probes; all take the same way through here.
  */
 import { type Card, sameBytes, sameVersions } from "./cards.ts";
 import type { Context } from "./context.ts";
@@ -107,9 +107,15 @@ export class Membership {
     this.suspect(id, fields.incarnation, selfId, store.nameBytes(selfId));
   }
 
-  /** An accusation that is overtaken. */
+  /**
+   * An accusation that is overtaken: somebody missed the refutation, and may have
+   * lost every copy of it. So what refuted it is passed on once more. Where packets
+   * are lost this saves most of those who would be declared dead in spite of it.
+   */
   #outdated(id: number): void {
-    if (id === this.#c.selfId) this.#own.repeat();
+    const { table, queue, selfId } = this.#c;
+    if (id === selfId) return this.#own.repeat();
+    if (table.state(id) === stateOf.alive && !queue.has(id)) this.#rumours.alive(table.card(id));
   }
 
   /** Begins or confirms a suspicion. `source` is -1 for a name that is not known. */

@@ -258,3 +258,19 @@ Deno.test("an accusation from before our last word brings that word once more, a
     assert.deepEqual(bench.told, []);
   }
 });
+
+Deno.test("an accusation of another that is refuted brings the refutation once more", () => {
+  const bench = new Bench();
+  bench.meet("b", "c");
+  bench.hear(alive("b", 2, 2));
+  bench.quiet();
+  bench.hear(verdict("suspect", "b", "c"));
+  bench.hear(verdict("dead", "b", "c"));
+  bench.drain();
+  const told = bench.sent("alive").map(({ node, incarnation }) => `${node} ${incarnation}`);
+  assert.deepEqual(told, ["b 2"]);
+  bench.hear(alive("b", 2, 2));
+  bench.quiet();
+  bench.hear(alive("b", 2, 1));
+  assert.equal(bench.machine.queued, 0, "an old word that accuses nobody brings nothing");
+});

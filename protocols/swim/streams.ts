@@ -5,7 +5,8 @@
  * all it knows, the other side answers with all it knows, and both merge. Ping:
  * answered by an ack; it proves that a member lives though no packet comes
  * through. User message: no answer. What cannot be read is answered with an
- * error, so that the other side can log why.
+ * error, so that the other side can log why. What inbound streams hold of messages
+ * that are not whole yet is bounded for each, and for all of them together.
  */
 import type { Context } from "./context.ts";
 import type { Membership } from "./membership.ts";
@@ -32,6 +33,9 @@ export type Purpose =
   }
   | { readonly kind: "user"; readonly message: Uint8Array };
 
+/** Inbound streams together hold so many times the bytes that one may. */
+const maxHeldStates = 4;
+
 /** The streams of one machine. */
 export class Streams {
   readonly #c: Context;
@@ -39,6 +43,7 @@ export class Streams {
   /** To be called after whatever a stream changed. */
   readonly #settle: () => void;
   #inbound = 0;
+  #held = 0;
 
   /** On the shared context. */
   constructor(context: Context, membership: Membership, settle: () => void) {
@@ -66,9 +71,21 @@ export class Streams {
     return new Stream(this.#c, this, from, undefined, nowMs + config.streamTimeoutMs);
   }
 
-  /** An inbound stream is over. */
-  freed(): void {
+  /** An inbound stream takes in so much more. False: all of them hold too much. */
+  hold(bytes: number): boolean {
+    const { config, counters } = this.#c;
+    if (this.#held + bytes > maxHeldStates * config.maxStreamBytes) {
+      counters.limited++;
+      return false;
+    }
+    this.#held += bytes;
+    return true;
+  }
+
+  /** An inbound stream is over, which held so much. */
+  freed(bytes: number): void {
     this.#inbound--;
+    this.#held -= bytes;
   }
 
   /** The clock moves on every way in. */
@@ -120,6 +137,7 @@ export class Streams {
     let refusal: string | undefined;
     const members: SwimMember[] = [];
     const asked = message.join && delegate.notifyMerge !== undefined;
+    if (message.uniform && !asked && this.#understandsFirst(message)) return undefined;
     this.#eachState(message, (fields, bytes) => {
       const versions = readVersions(own, bytes, fields.versions);
       if (fields.state === 0 && !understand(own, versions)) {
@@ -131,6 +149,16 @@ export class Streams {
       }
     });
     return refusal ?? (asked ? delegate.notifyMerge?.(members) : undefined);
+  }
+
+  /** Where all announce the same, the first speaks for ten thousand. */
+  #understandsFirst(message: StreamMessage & { type: "push_pull" }): boolean {
+    const { versions: own } = this.#c;
+    let understood = true;
+    this.#eachState({ ...message, count: Math.min(1, message.count) }, (fields, bytes) => {
+      understood = understand(own, readVersions(own, bytes, fields.versions));
+    });
+    return understood;
   }
 
   #eachState(
@@ -153,6 +181,8 @@ class Stream implements SwimStream {
   readonly #purpose: Purpose | undefined;
   readonly #reader: StreamReader;
   #output: Uint8Array | undefined;
+  /** Bytes taken in, of an inbound stream. */
+  #held = 0;
 
   constructor(
     context: Context,
@@ -198,6 +228,10 @@ class Stream implements SwimStream {
   handleBytes(bytes: Uint8Array, nowMs: number): void {
     if (this.done) return;
     this.#streams.enter(nowMs);
+    if (this.#purpose === undefined) {
+      if (!this.#streams.hold(bytes.length)) return this.#finish("too much is under way");
+      this.#held += bytes.length;
+    }
     try {
       const message = this.#reader.push(bytes);
       if (message !== undefined) {
@@ -288,7 +322,7 @@ class Stream implements SwimStream {
     if (this.done) return;
     this.done = true;
     const purpose = this.#purpose;
-    if (purpose === undefined) return this.#streams.freed();
+    if (purpose === undefined) return this.#streams.freed(this.#held);
     const address = this.to;
     const failed = error === undefined ? {} : { error };
     if (purpose.kind === "push_pull") {

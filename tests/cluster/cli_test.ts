@@ -90,7 +90,7 @@ clusterTest("a newcomer makes a cluster, runs two nodes, asks, calls and stops t
   const desk = new Desk(folder.path);
 
   await t.step("init makes keys that only their owner reads, and overwrites nothing", async () => {
-    const nodes = ["--cluster", "shop", "--nodes", "ada:sclerotia,bob:rhizomorph"];
+    const nodes = ["--cluster", "shop", "--nodes", "ada:sclerotia,bob:rhizomorph,cat:sclerotia"];
     const made = await desk.run("init", ...nodes);
     assert.equal(made.code, 0, made.err);
     assert.match(made.out, /Created the cluster shop in \.mycnet/);
@@ -174,9 +174,13 @@ clusterTest("a newcomer makes a cluster, runs two nodes, asks, calls and stops t
   });
 
   await t.step(
-    "a port in use and a mistake in the configuration end a node with the cause",
+    "a node that runs, a port in use and a mistake in the configuration end a node with the cause",
     async () => {
-      const busy = await desk.run("node", "--config", "deno.json");
+      const twice = await desk.run("node", "--config", "deno.json");
+      assert.equal(twice.code, 1);
+      assert.match(twice.err, /node "ada" runs already: process \d+ holds/);
+      await desk.declare("busy.json", { ...adaConfig, node: { ...adaConfig.node, id: "cat" } });
+      const busy = await desk.run("node", "--config", "busy.json");
       assert.equal(busy.code, 1);
       assert.match(busy.err, new RegExp(`127.0.0.1:${ports[0]} is in use`));
       await desk.declare("wrong.json", { ...bobConfig, plugins: { rond_robin: {} } });

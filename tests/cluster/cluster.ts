@@ -20,7 +20,7 @@ import {
 } from "../harness/processes.ts";
 
 /** The path of a plugin beside this file. */
-export function pluginPath(name: "greeter" | "load"): string {
+export function pluginPath(name: "greeter" | "load" | "watch"): string {
   return fileURLToPath(new URL(`${name}.ts`, import.meta.url));
 }
 

@@ -1,8 +1,8 @@
 /**
  * Networks of their own for processes under test, on one machine: a network
  * namespace each (ip-netns(8)), all joined by a router in between that can cut
- * any two of them apart without either being told. Takes root on Linux and `ip`
- * of iproute2.
+ * any two of them apart without either being told, or lose a share of all packets.
+ * Takes root on Linux and `ip` of iproute2; losing takes `nft` of nftables.
  */
 /** What is wanted and missing here, or undefined if nothing is. */
 export function namespacesMissing(): string | undefined {
@@ -18,6 +18,18 @@ export function namespacesMissing(): string | undefined {
   }
   new Deno.Command("ip", { args: ["netns", "del", trial] }).outputSync();
   return undefined;
+}
+
+/** The same for {@linkcode Namespaces.lose}. */
+export function lossMissing(): string | undefined {
+  const missing = namespacesMissing();
+  if (missing !== undefined) return missing;
+  try {
+    const { success } = new Deno.Command("nft", { args: ["--version"] }).outputSync();
+    return success ? undefined : "`nft --version` fails";
+  } catch {
+    return "there is no `nft`: apt-get install nftables";
+  }
 }
 
 /** Namespaces around a router. Use with `await using`. */
@@ -53,12 +65,43 @@ export class Namespaces implements AsyncDisposable {
 
   /** Drops every packet between two, without a word to either. */
   async cut(a: string, b: string): Promise<void> {
-    for (const rule of this.#rules(a, b)) await this.#router("rule", "add", ...rule);
+    await this.mute(a, b);
+    await this.mute(b, a);
   }
 
   /** Undoes {@linkcode cut}. */
   async heal(a: string, b: string): Promise<void> {
-    for (const rule of this.#rules(a, b)) await this.#router("rule", "del", ...rule);
+    await this.unmute(a, b);
+    await this.unmute(b, a);
+  }
+
+  /** Drops every packet from one to another; the way back is as it was. */
+  async mute(from: string, to: string): Promise<void> {
+    await this.#router("rule", "add", ...this.#rule(from, to));
+  }
+
+  /** Undoes {@linkcode mute}. */
+  async unmute(from: string, to: string): Promise<void> {
+    await this.#router("rule", "del", ...this.#rule(from, to));
+  }
+
+  /** From now on loses packets of all kinds between any two, each with a chance of so many in a hundred. */
+  async lose(percent: number): Promise<void> {
+    await this.keepAll();
+    if (percent === 0) return;
+    await this.#nft("add", "table", "ip", "mycnet");
+    const hook = ["{", "type", "filter", "hook", "forward", "priority", "0", ";", "}"];
+    await this.#nft("add", "chain", "ip", "mycnet", "loss", ...hook);
+    const chance = ["numgen", "random", "mod", "100", "<", String(percent)];
+    await this.#nft("add", "rule", "ip", "mycnet", "loss", ...chance, "counter", "drop");
+  }
+
+  /** Undoes {@linkcode lose}. Resolves with how many packets were lost. */
+  async keepAll(): Promise<number> {
+    const listed = await this.#nft("list", "ruleset");
+    if (!listed.includes("mycnet")) return 0;
+    await this.#nft("delete", "table", "ip", "mycnet");
+    return Number(/counter packets (\d+)/.exec(listed)?.[1] ?? 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -99,15 +142,16 @@ export class Namespaces implements AsyncDisposable {
     }
   }
 
-  #router(...args: string[]): Promise<void> {
-    return ip("-n", this.#space("router"), ...args);
+  async #router(...args: string[]): Promise<void> {
+    await ip("-n", this.#space("router"), ...args);
   }
 
-  #rules(a: string, b: string): string[][] {
-    const [one, other] = [this.address(a), this.address(b)];
-    return [[one, other], [other, one]].map((
-      [from, to],
-    ) => ["from", from, "to", to, "priority", "100", "blackhole"]);
+  #nft(...args: string[]): Promise<string> {
+    return ip("netns", "exec", this.#space("router"), "nft", ...args);
+  }
+
+  #rule(from: string, to: string): string[] {
+    return ["from", this.address(from), "to", this.address(to), "priority", "100", "blackhole"];
   }
 
   #space(name: string): string {
@@ -121,12 +165,12 @@ export class Namespaces implements AsyncDisposable {
   }
 }
 
-function ip(...args: string[]): Promise<void> {
+function ip(...args: string[]): Promise<string> {
   return run("ip", ...args);
 }
 
-async function run(program: string, ...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(program, { args, stderr: "piped" }).output();
-  if (success) return;
+async function run(program: string, ...args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args }).output();
+  if (success) return new TextDecoder().decode(stdout);
   throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
 }

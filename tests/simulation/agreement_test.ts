@@ -24,17 +24,21 @@ const extra = (index: number) =>
 async function churn(world: World, times: number): Promise<void> {
   const { sim } = world;
   const serving = new Map<string, AsyncDisposable>();
+  const leaving = new Set<string>();
   for (let time = 0; time < times; time++) {
     await sim.run(sim.random.float() * 500);
     const node = sim.random.pick(world.nodes);
     if (node.state !== "running") continue;
     const service = extra(sim.random.below(5));
     const key = `${node.name}#${node.incarnation} ${service.name}`;
+    if (leaving.has(key)) continue; // Its name is not free yet.
     const served = serving.get(key);
     serving.delete(key);
-    // Nobody waits for the calls of a withdrawn service to end on a node that crashes meanwhile.
-    if (served !== undefined) void served[Symbol.asyncDispose]();
-    else serving.set(key, node.value.serve(service, { run: () => node.name }));
+    if (served !== undefined) {
+      leaving.add(key);
+      // Nobody waits for the calls of a withdrawn service to end on a node that crashes meanwhile.
+      served[Symbol.asyncDispose]().then(() => leaving.delete(key));
+    } else serving.set(key, node.value.serve(service, { run: () => node.name }));
   }
 }
 

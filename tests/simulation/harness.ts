@@ -252,6 +252,15 @@ export class World {
     return node.client(work).again({ id });
   }
 
+  /** Has a node's peers, and all that rests on them, start anew with another configuration. */
+  async reload({ value }: SimNode<Node>, peers: Readonly<Record<string, unknown>>): Promise<void> {
+    const { started } = await this.sim.track(
+      "reload",
+      value.reconfigure({ plugins: { peers } }),
+    );
+    assert.ok(started.some(({ id }) => id === "services"), "nothing was started anew");
+  }
+
   /** A random server. */
   anyServer(): SimNode<Node> {
     return this.sim.random.pick(this.servers);

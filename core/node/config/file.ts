@@ -9,7 +9,6 @@
  */
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parse, type ParseError, printParseErrorCode, visit } from "jsonc-parser";
 import { MycnetError } from "../../kernel/errors.ts";
 
 /** A configuration file as read. */
@@ -25,26 +24,15 @@ export interface ConfigFile {
 /** The file names tried in each folder. */
 const names = ["deno.json", "deno.jsonc"];
 
-/** Line and column, from 1, of an offset. */
-function position(text: string, offset: number): string {
-  const before = text.slice(0, offset).split("\n");
-  return `${before.length}:${before[before.length - 1].length + 1}`;
-}
-
-/** `"PropertyNameExpected"` as `"property name expected"`. */
-function words(code: string): string {
-  return code.replaceAll(/(?!^)[A-Z]/g, (letter) => ` ${letter}`).toLowerCase();
-}
-
-/** The offset of a `__proto__` under the `mycnet` key: the parser would make it the prototype and lose it. */
-function prototypeKey(text: string): number | undefined {
-  let found: number | undefined;
-  visit(text, {
-    onObjectProperty(name, offset, _length, _line, _column, path) {
-      if (name === "__proto__" && path()[0] === "mycnet") found ??= offset;
-    },
-  }, { allowTrailingComma: true });
-  return found;
+/** The value of a text that is plain JSON; undefined for any other. */
+function parsePlain(text: string): unknown {
+  // Such a key, spelt out or escaped, would be an ordinary one here, and has to be refused.
+  if (/__proto__|\\u/.test(text)) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -52,23 +40,8 @@ function prototypeKey(text: string): number | undefined {
  * @throws `config_unreadable` when the text is not JSON with comments, `config_invalid` for a
  * key that no object can have.
  */
-export function parseConfigText(text: string, path: string): unknown {
-  const errors: ParseError[] = [];
-  const whole = parse(text, errors, { allowTrailingComma: true }) as unknown;
-  if (errors.length > 0) {
-    const { error, offset } = errors[0];
-    throw new MycnetError(
-      "config_unreadable",
-      `${path}:${position(text, offset)}: ${words(printParseErrorCode(error))}`,
-    );
-  }
-  const prototype = prototypeKey(text);
-  if (prototype !== undefined) {
-    throw new MycnetError(
-      "config_invalid",
-      `${path}:${position(text, prototype)}: unknown key "__proto__"`,
-    );
-  }
+export async function parseConfigText(text: string, path: string): Promise<unknown> {
+  const whole = parsePlain(text) ?? (await import("./jsonc.ts")).parseJsonc(text, path);
   if (typeof whole !== "object" || whole === null) return undefined;
   return (whole as Record<string, unknown>).mycnet;
 }
@@ -84,7 +57,7 @@ export async function readConfig(path: string): Promise<ConfigFile> {
       cause: error,
     });
   }
-  const value = parseConfigText(text, absolute);
+  const value = await parseConfigText(text, absolute);
   if (value === undefined) {
     throw new MycnetError("config_unreadable", `${absolute} has no "mycnet" key`);
   }
@@ -102,7 +75,7 @@ async function nearest(folder: string): Promise<ConfigFile | undefined> {
       } catch {
         continue; // Absent, or not ours to read: look further up.
       }
-      const value = parseConfigText(text, path);
+      const value = await parseConfigText(text, path);
       if (value !== undefined) return { path, value, text };
     }
     if (dirname(at) === at) return undefined;

@@ -12,7 +12,7 @@ import { createHash, X509Certificate } from "node:crypto";
 import { isAbsolute, join } from "node:path";
 import { isNodeId, isNodeType, type NodeType } from "@mycnet/protocols/identity";
 import { MycnetError } from "../../kernel/errors.ts";
-import { issueNode, issueRoot, type IssuingHost } from "./certificates.ts";
+import type { IssuingHost } from "./certificates.ts";
 import { validUntil } from "./chain.ts";
 import { folderMode, privateMode, publicMode, readIfThere, writeNew, writeWhole } from "./files.ts";
 import { generatePrivateKey } from "./keys.ts";
@@ -173,6 +173,9 @@ function check({ stateDir, cluster, nodes, authorityDays, nodeDays }: InitOption
   }
 }
 
+/** What writes certificates. Its library takes longer to load than a node, which only reads them, takes to start. */
+const certificates = () => import("./certificates.ts");
+
 /** Holds off other calls on the same folder, in this process and in others, even if one is killed. */
 async function lock(path: string): Promise<Disposable> {
   const file = await Deno.open(path, { write: true, create: true, mode: privateMode });
@@ -226,6 +229,7 @@ async function createAuthority(
     );
   }
   const privateKey = generatePrivateKey();
+  const { issueRoot } = await certificates();
   const certificate = await issueRoot({
     cluster,
     privateKey,
@@ -260,14 +264,15 @@ async function readAuthority(paths: ClusterPaths): Promise<Authority> {
 }
 
 /** A certificate for a node's key, PEM. */
-function issueFor(
+async function issueFor(
   { id, type, names = [] }: NewNode,
   privateKey: string,
   cluster: string,
   authority: Authority,
   { host, nodeDays = 365 }: InitOptions,
 ): Promise<string> {
-  return issueNode({
+  const { issueNode } = await certificates();
+  return await issueNode({
     principal: { cluster, type, id },
     privateKey,
     authority,

@@ -99,7 +99,6 @@ export const othersMayDoBetter: ReadonlySet<string> = new Set([
   "link_lost",
   "unavailable",
   "overloaded",
-  "unhandled",
 ]);
 /** Failures that no node mends, even though nothing was sent. */
 export const nobodyDoesBetter: ReadonlySet<string> = new Set(["too_large", "invalid_argument"]);
@@ -113,8 +112,15 @@ export function wireDeadline(ms: number): number | undefined {
 
 /** What a reset means to the caller. */
 export function codeOfReset(code: ResetCode | "link_lost"): ErrorCode {
-  if (code === "protocol") return "internal";
-  return code === "shutting_down" ? "unavailable" : code;
+  switch (code) {
+    case "protocol":
+      return "internal";
+    case "shutting_down":
+    case "unhandled": // Every node handles calls, except while its services stop or start.
+      return "unavailable";
+    default:
+      return code;
+  }
 }
 
 /** A dial that failed, as a failure of the call. */

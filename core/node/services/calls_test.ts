@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { callRetried } from "../../contracts/services.ts";
+import { messageTypes } from "@mycnet/protocols/frame";
 import { CallError, defineService } from "./mod.ts";
 import { cluster, failureOf, never, server, work } from "./work_fakes_test.ts";
 
@@ -47,6 +48,86 @@ Deno.test("a call of any kind is made again when nothing had been sent", async (
   caller.peers.link("s1")!.cut(false);
   assert.equal(await call, "second");
   assert.equal(first.ran.length, 0);
+});
+
+Deno.test("links that are lost at one moment cost one attempt, however many they are", async () => {
+  const { network, caller, nodes, client } = cluster(5);
+  await using _ = network;
+  let behave = () => never;
+  for (const node of nodes) server(node, () => behave());
+  await network.settle();
+  const links = nodes.map(({ id }) => caller.peers.link(id)!);
+  let answer: unknown;
+  client.safe("x", { attempts: 3 }).then((it) => answer = it, (it) => answer = it);
+  await network.settle();
+  for (const node of nodes) caller.peers.unreachable.add(node.id);
+  // It arrives at each before that link is lost as well.
+  for (const link of links) {
+    link.cut();
+    await network.settle();
+  }
+  caller.peers.unreachable.clear();
+  behave = () => Promise.resolve("again") as never;
+  await network.clock.until(() => answer !== undefined);
+  assert.equal(answer, "again");
+});
+
+Deno.test("links that are lost one after the other cost an attempt each", async () => {
+  const { network, caller, nodes, client } = cluster(4);
+  await using _ = network;
+  for (const node of nodes) server(node, () => never);
+  await network.settle();
+  const links = nodes.map(({ id }) => caller.peers.link(id)!);
+  const call = failureOf(client.safe("x", { attempts: 3 }));
+  await network.settle();
+  for (let at = 0; at < 3; at++) {
+    links.find(({ exchanges }) => exchanges.size > 0)!.cut();
+    await network.clock.advance(50);
+  }
+  const error = await call;
+  assert.equal(error.code, "link_lost");
+  assert.equal(error.attempts, 3);
+});
+
+Deno.test("attempts that never left cost none, and of links lost at one moment not even the first", async () => {
+  const { network, caller, nodes, client } = cluster(4);
+  await using _ = network;
+  const servers = nodes.map((node) => server(node, () => "done"));
+  await network.settle();
+  const call = client.once("x", { attempts: 1 });
+  for (const { id } of nodes.slice(0, 3)) caller.peers.link(id)!.cut(false);
+  assert.equal(await call, "done");
+  assert.deepEqual(servers.map(({ ran }) => ran.length), [0, 0, 0, 1]);
+});
+
+Deno.test("a node whose services are stopping or starting is unavailable, and nothing ran there", async () => {
+  const { network, nodes, client } = cluster(1);
+  await using _ = network;
+  server(nodes[0]);
+  await network.settle();
+  nodes[0].peers.handlers.delete(messageTypes["service.call"]);
+  const error = await failureOf(client.once("x"));
+  assert.equal(error.code, "unavailable");
+  assert.equal(error.mayHaveRun, false);
+});
+
+Deno.test("a call that waited for room goes elsewhere if the node serves it no more by then", async () => {
+  const { network, caller, nodes, client } = cluster(2);
+  await using _ = network;
+  const first = server(nodes[0]);
+  await network.settle();
+  const link = caller.peers.link("s1")!;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  link.noRoom = { promise, resolve, reject };
+  const call = client.once("x", { attempts: 1 });
+  await network.settle();
+  await first.serving[Symbol.asyncDispose]();
+  const second = server(nodes[1], () => "second");
+  await network.settle();
+  link.noRoom = undefined;
+  resolve();
+  assert.equal(await call, "second");
+  assert.deepEqual([first.ran.length, second.ran.length, link.opened], [0, 1, 0]);
 });
 
 Deno.test("attempts are bounded, with pauses once every server has been tried", async () => {

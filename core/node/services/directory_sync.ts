@@ -2,13 +2,16 @@
  * How records travel: anti-entropy over links (Demers et al., "Epidemic
  * Algorithms for Replicated Database Maintenance", 1987).
  *
- * Three messages, all of type `service.directory`, each a MessagePack map:
+ * The messages, all of type `service.directory`, are MessagePack maps:
  * - `digest`: stamps [node, generation, version, age] of all records whose id
  *   lies in a range, so that a long digest may come in parts and a gap in it
  *   still means "I do not have this". `ask` wants to be asked for what it is
  *   ahead in.
  * - `want`: ids whose records the other side should send.
  * - `records`: signed records (record.ts).
+ * - `mark`: a number, to be sent back as `heard`. The answer travels behind all
+ *   that its sender has queued, so it says that what came before the mark was
+ *   taken in, and that what was sent in ignorance of it has arrived.
  *
  * When a link comes up both ends send a digest and each answers with what it
  * knows better. A record that is news is passed on to every link but the one it
@@ -26,7 +29,7 @@ import {
 } from "../../contracts/peers.ts";
 import type { Host } from "../../kernel/host.ts";
 import { decode, encode } from "@mycnet/protocols/codec";
-import { messageTypes, noFields } from "@mycnet/protocols/frame";
+import { type MessageFields, messageTypes, noFields } from "@mycnet/protocols/frame";
 import type { Directory } from "./directory.ts";
 import { isNewer, recordFromWire, type RecordStamp, recordToWire, wireSize } from "./record.ts";
 
@@ -36,6 +39,8 @@ const digestPart = 1000;
 const wantPart = 1000;
 /** Records in one message, in bytes, unless one alone is larger. */
 const recordsBytes = 128 * 1024;
+/** Behind whatever else is queued. */
+const lastInLine: MessageFields = Object.freeze({ priority: "low" });
 /** Refused records after which a link is not listened to any more. */
 const patience = 100;
 
@@ -56,6 +61,9 @@ export class DirectorySync implements Disposable {
   readonly #peers: Peers;
   readonly #directory: Directory;
   readonly #queues = new Map<PeerLink, LinkQueue>();
+  /** Marks that have not been heard yet, by number. */
+  readonly #marks = new Map<number, { readonly link: PeerLink; readonly heard: () => void }>();
+  #lastMark = 0;
   readonly #stop = new DisposableStack();
   readonly #ended = new AbortController();
 
@@ -66,7 +74,10 @@ export class DirectorySync implements Disposable {
     this.#stop.defer(() => this.#ended.abort());
     this.#stop.use(peers.handle(directoryType, this.#handler()));
     this.#stop.use(host.on(linkUp, (link) => this.#linkUp(link)));
-    this.#stop.use(host.on(linkDown, ({ link }) => void this.#queues.delete(link)));
+    this.#stop.use(host.on(linkDown, ({ link }) => {
+      this.#queues.delete(link);
+      this.#unmark(link);
+    }));
     this.#stop.use(host.on(peerDown, ({ peer, left }) => {
       if (left) directory.left(peer.id, peer.generation);
     }));
@@ -77,6 +88,29 @@ export class DirectorySync implements Disposable {
   [Symbol.dispose](): void {
     this.#stop.dispose();
     this.#queues.clear();
+    this.#unmark();
+  }
+
+  /**
+   * Resolves when all who are linked have taken in what was spread until now, and what they sent
+   * before that is here; at the latest after `limitMs`.
+   */
+  async heard(limitMs: number): Promise<void> {
+    const links = this.#peers.links();
+    if (links.length === 0 || limitMs <= 0) return;
+    const late = Promise.withResolvers<void>();
+    using _timer = this.#host.after(limitMs, late.resolve);
+    const mine = new Set<number>();
+    const all = links.map((link) =>
+      new Promise<void>((resolve) => {
+        const mark = ++this.#lastMark;
+        mine.add(mark);
+        this.#marks.set(mark, { link, heard: resolve });
+        this.#queue(link).mark(mark);
+      })
+    );
+    await Promise.race([Promise.all(all), late.promise]);
+    for (const mark of mine) this.#marks.delete(mark);
   }
 
   /** Sends a record to every peer but the one it came from. */
@@ -114,9 +148,9 @@ export class DirectorySync implements Disposable {
     }
   }
 
-  #send(link: PeerLink, message: Record<string, unknown>): boolean {
+  #send(link: PeerLink, message: Record<string, unknown>, fields = noFields): boolean {
     try {
-      link.send(directoryType, noFields, encode(message));
+      link.send(directoryType, fields, encode(message));
       return true;
     } catch (error) {
       // The link is going; whoever comes after it gets everything anew.
@@ -132,6 +166,10 @@ export class DirectorySync implements Disposable {
         signal: this.#ended.signal,
         take: (nodes) => this.#take(nodes),
         send: (records) => this.#send(link, { records }),
+        mark: (mark) => {
+          // A link that takes no more brings nothing more that we would have to wait for.
+          if (!this.#send(link, { mark })) this.#heard(link, mark);
+        },
       });
       this.#queues.set(link, queue);
     }
@@ -162,6 +200,9 @@ export class DirectorySync implements Disposable {
           if (Array.isArray(message.records)) this.#records(link, message.records);
           else if (Array.isArray(message.want)) this.#want(link, message.want);
           else if (Array.isArray(message.digest)) this.#digest(link, message);
+          else if (Number.isSafeInteger(message.mark)) {
+            this.#send(link, { heard: message.mark }, lastInLine);
+          } else if (typeof message.heard === "number") this.#heard(link, message.heard);
         } catch (error) {
           this.#directory.counts.rejected++;
           this.#host.log.debug("A directory message makes no sense.", {
@@ -171,6 +212,20 @@ export class DirectorySync implements Disposable {
         }
       },
     };
+  }
+
+  #heard(link: PeerLink, mark: number): void {
+    const waiting = this.#marks.get(mark);
+    if (waiting?.link !== link) return;
+    this.#marks.delete(mark);
+    waiting.heard();
+  }
+
+  /** Nobody will answer any more: on one link, or at all. */
+  #unmark(gone?: PeerLink): void {
+    for (const [mark, { link }] of this.#marks) {
+      if (gone === undefined || gone === link) this.#heard(link, mark);
+    }
   }
 
   #records(link: PeerLink, records: readonly unknown[]): void {
@@ -231,6 +286,7 @@ interface QueueOwner {
   readonly signal: AbortSignal;
   take(nodes: Set<string>): unknown[];
   send(records: unknown[]): boolean;
+  mark(mark: number): void;
 }
 
 /** The records that a link is still to get. */
@@ -240,6 +296,8 @@ class LinkQueue {
   readonly #link: PeerLink;
   readonly #owner: QueueOwner;
   readonly #nodes = new Set<string>();
+  /** To be sent behind the records. One for each service that is leaving at the moment. */
+  #marks: number[] = [];
   #running = false;
 
   constructor(link: PeerLink, owner: QueueOwner) {
@@ -250,18 +308,29 @@ class LinkQueue {
   /** Sends a node's record, in whatever state it is then. */
   send(node: string): void {
     this.#nodes.add(node);
+    this.#start();
+  }
+
+  /** Sends a mark when all that is to be sent until now has been. */
+  mark(mark: number): void {
+    this.#marks.push(mark);
+    this.#start();
+  }
+
+  #start(): void {
     if (this.#running) return;
     this.#running = true;
     queueMicrotask(() => this.#run());
   }
 
   async #run(): Promise<void> {
-    const { signal, take, send } = this.#owner;
+    const { signal, take, send, mark } = this.#owner;
     try {
-      while (this.#nodes.size > 0 && !signal.aborted) {
+      while (this.#nodes.size + this.#marks.length > 0 && !signal.aborted) {
         await this.#link.writable(signal);
         const records = take(this.#nodes);
         if (records.length > 0 && !send(records)) return;
+        if (this.#nodes.size === 0) this.#marks.splice(0).forEach(mark);
       }
     } catch {
       // The link closed, or this node stops: there is nobody to send to.

@@ -121,7 +121,8 @@ export class FakeLink implements PeerLink {
   readonly owner: FakePeers;
   other!: FakeLink;
   usable = true;
-  readonly full = false;
+  /** Undefined: there is room. */
+  noRoom: PromiseWithResolvers<void> | undefined;
   health: LinkInfo["health"] = "healthy";
   roundTripMs: number | undefined = 1;
   readonly exchanges = new Set<FakeExchange>();
@@ -182,7 +183,12 @@ export class FakeLink implements PeerLink {
     return near;
   }
 
+  get full(): boolean {
+    return this.noRoom !== undefined;
+  }
+
   writable(): Promise<void> {
+    if (this.noRoom !== undefined) return this.noRoom.promise;
     return this.usable ? Promise.resolve() : Promise.reject(new MycnetError("unavailable", "gone"));
   }
 

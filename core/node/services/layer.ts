@@ -1,9 +1,11 @@
 /**
  * The service layer of a node: server, caller, directory and their links put together.
  *
- * It owns what must be stopped in an order: first the services leave the
- * directory and take no more calls, then what is under way drains, then the
- * directory goes quiet, and last the deadlines.
+ * It owns what must be stopped in an order. First the services leave the
+ * directory, so that nobody chooses them any more; then all who are linked say
+ * that they have heard, behind which no call of theirs can come; then what is
+ * under way drains. So a service that leaves costs nobody a call, not even one
+ * that may not be repeated. Last the directory goes quiet, and the deadlines.
  */
 import type { Balancer } from "../../contracts/balancer.ts";
 import type { HealthReport } from "../../contracts/health.ts";
@@ -16,6 +18,7 @@ import type { Host } from "../../kernel/host.ts";
 import { type Capability, capability, type LiveList } from "../../kernel/plugin.ts";
 import { messageTypes } from "@mycnet/protocols/frame";
 import { Deadlines } from "../deadlines.ts";
+import { type AppearanceOptions, appears } from "./appearance.ts";
 import { type CallCounts, Parking } from "./attempts.ts";
 import { CallsByName, type NamedOptions } from "./by_name.ts";
 import { Caller, type ClientOptions, type RouteOptions } from "./caller.ts";
@@ -38,8 +41,8 @@ export interface ServeOptions {
 /** The service layer as the node and its users have it: {@linkcode Services} and what takes definitions. */
 export interface ServiceLayer extends Services {
   /**
-   * Serves until disposed; then the service leaves the directory, takes no more
-   * calls, and those under way get their time to finish.
+   * Serves until disposed; then the service leaves the directory, and what is on
+   * its way and under way gets its time to finish.
    * @throws {MycnetError} `duplicate_handler` when this node serves that name already,
    * `invalid_argument` when a method has no handler, `too_large` when the
    * directory cannot hold that many services of one node.
@@ -77,6 +80,9 @@ export interface LayerSettings {
   readonly maxDirectoryBytes: number;
 }
 
+/** How long those who are linked may take to hear that services leave, in ms: they are a round trip away, or not well. */
+const longestHearingMs = 1000;
+
 /** What the layer needs. */
 export interface LayerParts {
   readonly host: Host;
@@ -105,6 +111,8 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
   readonly #descriptions = new Map<string, ServiceDescription>();
   readonly #hints = new Map<string, { readonly addresses: string; readonly hint: Disposable }>();
   readonly #stop = new DisposableStack();
+  /** Services on their way out. */
+  readonly #leaving = new Set<Promise<void>>();
   #stopping: Promise<void> | undefined;
 
   constructor(parts: LayerParts) {
@@ -172,12 +180,11 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
       this.#publish();
     } catch (error) {
       this.#descriptions.delete(name);
-      this.#server.leave(name);
       void this.#server.drain(name, 0);
       throw error;
     }
     let left: Promise<void> | undefined;
-    return { [Symbol.asyncDispose]: () => left ??= this.#leave(name, options.drainTimeoutMs) };
+    return { [Symbol.asyncDispose]: () => left ??= this.#leave([name], options.drainTimeoutMs) };
   }
 
   client<M extends Methods, E extends ErrorSchemas>(
@@ -201,6 +208,12 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
 
   records(): readonly ServiceRecord[] {
     return this.#directory.records();
+  }
+
+  appears(service: string, options: AppearanceOptions): Promise<boolean> {
+    const serves = () => this.list().some((it) => it.service.name === service);
+    const parts = { routing: this.#routing, deadlines: this.#deadlines };
+    return appears(serves, parts, options);
   }
 
   call(
@@ -262,11 +275,8 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
 
   async #dispose(): Promise<void> {
     const names = [...this.#descriptions.keys()];
-    this.#descriptions.clear();
-    for (const name of names) this.#server.leave(name);
-    if (names.length > 0) this.#publish();
-    const { drainTimeoutMs } = this.#parts.settings();
-    await Promise.all(names.map((name) => this.#server.drain(name, drainTimeoutMs)));
+    if (names.length > 0) this.#leave(names);
+    await Promise.all(this.#leaving);
     this.#parking.close();
     this.#sync[Symbol.dispose]();
     this.#stop.dispose();
@@ -275,10 +285,24 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
     this.#deadlines[Symbol.dispose]();
   }
 
-  async #leave(name: string, drainMs = this.#parts.settings().drainTimeoutMs): Promise<void> {
-    this.#server.leave(name);
-    if (this.#descriptions.delete(name)) this.#publish();
-    await this.#server.drain(name, drainMs);
+  /** Stops serving: see the head of this file. */
+  #leave(
+    names: readonly string[],
+    drainMs = this.#parts.settings().drainTimeoutMs,
+  ): Promise<void> {
+    const left = this.#withdraw(names, drainMs).finally(() => this.#leaving.delete(left));
+    this.#leaving.add(left);
+    return left;
+  }
+
+  async #withdraw(names: readonly string[], drainMs: number): Promise<void> {
+    const { host } = this.#parts;
+    const untilMs = host.now() + drainMs;
+    for (const name of names) this.#descriptions.delete(name);
+    this.#publish();
+    await this.#sync.heard(Math.min(drainMs, longestHearingMs));
+    const leftMs = Math.max(0, untilMs - host.now());
+    await Promise.all(names.map((name) => this.#server.drain(name, leftMs)));
   }
 
   /** True for a node that membership calls dead or left, and that no link contradicts. */

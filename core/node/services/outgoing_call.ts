@@ -8,11 +8,10 @@
  * - Nothing was sent (no link, no room): the call goes to another node at once,
  *   whatever the method is; nothing can have run.
  * - Something was sent, the method is idempotent, and the failure is the
- *   node's rather than the call's: the same, for one unit of the retry budget
- *   (retry_budget.ts).
+ *   node's rather than the call's: the same, as far as its retries go
+ *   (retries.ts).
  * - Otherwise it has failed. `mayHaveRun` sums over all attempts.
- * When every able node has been tried, a round is over: for one unit of the
- * budget it pauses (exponentially longer, half of it random) and starts anew.
+ * When every able node has been tried, a round is over: it pauses and starts anew.
  */
 import type { ExchangeHandlers, PeerLink } from "../../contracts/peers.ts";
 import { callRetried } from "../../contracts/services.ts";
@@ -25,9 +24,7 @@ import {
   type CallParts,
   type CallPlan,
   codeOfReset,
-  nobodyDoesBetter,
   nobodyServes,
-  othersMayDoBetter,
   type ParkedCall,
   unreached,
   wireDeadline,
@@ -35,14 +32,13 @@ import {
 import type { Nested } from "./context.ts";
 import { CallError } from "./errors.ts";
 import type { CallExchange } from "./loopback.ts";
+import { Retries } from "./retries.ts";
 import { RetryBudget } from "./retry_budget.ts";
 import type { ServingNode } from "./routing.ts";
 import { UploadSender } from "./upload_sender.ts";
 import { callErrorOf, decodeFailure } from "./wire.ts";
 
 const callType = messageTypes["service.call"];
-const pauseInitialMs = 50;
-const pauseLongestMs = 2000;
 
 /** See the head of this file. */
 export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCall {
@@ -55,13 +51,13 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   #replayable = true;
   #flowing = false;
   readonly #budget: RetryBudget;
+  readonly #retries: Retries;
   #startedAt = 0;
   #attempts = 0;
   #mayHaveRun = false;
   #node: ServingNode | undefined;
   #excluded: Set<string> | undefined;
   #lastFailure: AttemptFailure | undefined;
-  #rounds = 0;
   #parked = false;
   #waited = false;
   #deadline: Deadline | undefined;
@@ -73,7 +69,8 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   constructor(parts: CallParts, plan: CallPlan) {
     this.parts = parts;
     this.plan = plan;
-    this.#budget = new RetryBudget(plan.attempts - 1, plan.ambient);
+    const budget = this.#budget = new RetryBudget(plan.attempts - 1, plan.ambient);
+    this.#retries = new Retries(budget, plan.target.idempotent);
   }
 
   /** The answer of a method that gives one, or the end of a stream. */
@@ -160,7 +157,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     if (this.over) return;
     const { sent } = reason;
     const code = codeOfReset(reason.code);
-    const refused = code === "overloaded" || code === "unhandled";
+    const refused = reason.code === "overloaded" || reason.code === "unhandled";
     const message = reason.message === "" ? reason.code : reason.message;
     this.#attemptFailed({ code, message, sent, mayHaveRun: sent && !refused });
   }
@@ -192,18 +189,13 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     this.#node = node;
     this.#attempts++;
     if (node.local || node.link !== undefined) return this.#open(node, node.link);
-    this.#park();
-    parts.routing.connect(node).then(
-      (link) => this.#open(node, link),
-      (error) => {
-        if (!this.over) this.#attemptFailed({ ...unreached(error), sent: false, cause: error });
-      },
-    );
+    this.#openLater(node, parts.routing.connect(node));
   }
 
   #open(node: ServingNode, link: PeerLink | undefined): void {
     if (this.over) return;
-    if (link?.full) return this.#awaitRoom(node, link);
+    // It has as much queued as it should: whoever calls faster than it carries waits here.
+    if (link?.full) return this.#openLater(node, link.writable().then(() => link));
     this.#unpark();
     const { plan, parts } = this;
     const { target, ambient } = plan;
@@ -232,10 +224,19 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     });
   }
 
-  /** The link has as much queued as it should: whoever calls faster than it carries waits here. */
-  #awaitRoom(node: ServingNode, link: PeerLink): void {
+  /** Opens when the link can be had, unless the node serves this no more by then. */
+  #openLater(node: ServingNode, ready: Promise<PeerLink>): void {
     this.#park();
-    link.writable().then(() => this.#open(node, link), (error) => {
+    const open = (link: PeerLink) => {
+      if (this.over) return;
+      const { target, balancer } = this.plan;
+      const { routing, host } = this.parts;
+      const serves = routing.choose(target.routing, host.now(), { balancer, only: node.id });
+      if (serves !== undefined) return this.#open(node, link);
+      const message = `it serves ${target.service} no more`;
+      this.#attemptFailed({ code: "unavailable", message, mayHaveRun: false, sent: false });
+    };
+    ready.then(open, (error) => {
       if (!this.over) this.#attemptFailed({ ...unreached(error), sent: false, cause: error });
     });
   }
@@ -244,28 +245,23 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     this.#leaveExchange();
     this.#lastFailure = failure;
     if (failure.mayHaveRun) this.#mayHaveRun = true;
-    const { target } = this.plan;
-    const another = this.#replayable && !this.parts.parking.closed &&
-      (failure.sent
-        ? target.idempotent && othersMayDoBetter.has(failure.code) && this.#budget.spend()
-        : !nobodyDoesBetter.has(failure.code));
+    const { host, parking, counts } = this.parts;
+    const now = host.now();
+    const another = this.#replayable && !parking.closed && this.#retries.allowed(failure, now);
     if (!another) return this.#reject(failure);
     const node = this.#node!.id;
     (this.#excluded ??= new Set()).add(node);
-    this.parts.counts.retried++;
-    const { service, method } = target;
-    this.parts.host.emit(callRetried, { service, method, node, code: failure.code });
-    this.#tryNext(this.parts.host.now());
+    counts.retried++;
+    const { service, method } = this.plan.target;
+    host.emit(callRetried, { service, method, node, code: failure.code });
+    this.#tryNext(now);
   }
 
   /** Every able node has been tried. */
   #endRound(): void {
-    const failure = this.#lastFailure!;
-    // A failure that was sent has paid for the next attempt already.
-    if (!failure.sent && !this.#budget.spend()) return this.#reject(failure);
+    const pauseMs = this.#retries.nextRound(this.parts.host.random());
+    if (pauseMs === undefined) return this.#reject(this.#lastFailure!);
     this.#excluded = undefined;
-    const longest = Math.min(pauseLongestMs, pauseInitialMs * 2 ** this.#rounds++);
-    const pauseMs = longest / 2 + this.parts.host.random() * longest / 2;
     this.#park();
     this.#pause = this.parts.deadlines.add(pauseMs, () => {
       this.#pause = undefined;

@@ -2,11 +2,12 @@
  * The serving side: which methods this node serves, and who may still enter.
  *
  * A call is refused at the door, before anything is decoded, when nobody serves
- * the method, when the service is leaving, or when the node serves as many
- * calls as it may. Such refusals say `mayHaveRun: false`, so that the caller can
- * go elsewhere. A service leaves in three steps: it takes no more calls, the
- * directory stops naming it, and what is under way gets some time to finish;
- * what is still running then is told to stop and its callers get an answer.
+ * the method, or when the node serves as many calls as it may. Such refusals say
+ * `mayHaveRun: false`, so that the caller can go elsewhere. A service leaves
+ * once nobody chooses it any more (layer.ts sees to that): it goes on taking
+ * calls, which were on their way, until none is under way, and then takes no
+ * more. When its time is over before that, what is still running is told to
+ * stop and its callers get an answer.
  */
 import { Bag } from "../bag.ts";
 import type { Deadlines } from "../deadlines.ts";
@@ -44,7 +45,6 @@ export interface ServerCounts {
 class Service {
   readonly definition: ServiceDefinition;
   readonly calls = new Bag<ServedCall>();
-  leaving = false;
   emptied: (() => void) | undefined;
 
   constructor(definition: ServiceDefinition) {
@@ -91,7 +91,7 @@ export class ServiceServer implements ServedCallOwner<ServedCall> {
 
   /** The services that take calls. */
   get definitions(): ServiceDefinition[] {
-    return [...this.#services.values()].filter((it) => !it.leaving).map((it) => it.definition);
+    return [...this.#services.values()].map((it) => it.definition);
   }
 
   /**
@@ -128,24 +128,21 @@ export class ServiceServer implements ServedCallOwner<ServedCall> {
     for (const route of routes) this.#routes.set(`${name}/${route.name}`, route);
   }
 
-  /** Takes no more calls for a service. Those under way go on. */
-  leave(name: string): void {
-    const service = this.#services.get(name);
-    if (service !== undefined) service.leaving = true;
-  }
-
-  /** Waits for a leaving service's calls, at most `drainMs`, then ends them; the name is free afterwards. */
+  /** Serves until no call is under way, at most `drainMs`, then ends what is; the name is free afterwards. */
   async drain(name: string, drainMs: number): Promise<void> {
     const service = this.#services.get(name);
     if (service === undefined) return;
-    if (service.calls.size > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      service.emptied = resolve;
-      const deadline = this.deadlines.add(drainMs, resolve);
-      await promise;
-      deadline.cancel();
-      for (const call of service.calls) call.shutDown();
+    let late = drainMs <= 0;
+    const deadline = this.deadlines.add(drainMs, () => {
+      late = true;
+      service.emptied?.();
+    });
+    // Another call may have come in between the end of the last and this turn.
+    while (service.calls.size > 0 && !late) {
+      await new Promise<void>((resolve) => service.emptied = resolve);
     }
+    deadline.cancel();
+    for (const call of service.calls) call.shutDown();
     this.#services.delete(name);
     for (const method of Object.keys(service.definition.methods)) {
       this.#routes.delete(`${name}/${method}`);
@@ -163,9 +160,6 @@ export class ServiceServer implements ServedCallOwner<ServedCall> {
     const route = this.#routes.get(fields.route ?? "");
     if (route === undefined) return this.#refuseUnknown(exchange, fields.route);
     const { owner } = route;
-    if (owner.leaving) {
-      return this.#refuse(exchange, "unavailable", `${owner.definition.name} is leaving this node`);
-    }
     const { maxConcurrentCalls, maxDepth } = this.#limits();
     if (this.#active >= maxConcurrentCalls) {
       const message = `this node serves ${this.#active} calls already, as many as it may`;

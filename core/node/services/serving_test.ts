@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { messageTypes } from "@mycnet/protocols/frame";
 import { z } from "zod";
 import { FakeNetwork, type FakeNode } from "./fakes_test.ts";
 import { type CallContext, CallError, defineService, type Middleware } from "./mod.ts";
@@ -142,7 +143,7 @@ Deno.test("a caller that gives up frees no place before its handler has finished
   assert.equal(await client.get("free"), "free");
 });
 
-Deno.test("a service that leaves finishes what is under way, and others take the rest", async () => {
+Deno.test("a service that leaves finishes what is under way and on its way, and others take the rest", async () => {
   const network = new FakeNetwork();
   await using _ = network;
   const [a, b, c] = ["a", "b", "c"].map((id) => network.add(id));
@@ -158,15 +159,49 @@ Deno.test("a service that leaves finishes what is under way, and others take the
   await network.settle();
   let left = false;
   const gone = Promise.resolve(leaving[Symbol.asyncDispose]()).then(() => left = true);
-  // Before the news has arrived, a call to b is refused and made again at c.
-  const answers = [client.get("1"), client.get("2"), client.get("3")];
-  assert.deepEqual(await Promise.all(answers), ["c", "c", "c"]);
+  // Before the news has arrived, calls still go to b, and are answered there.
+  const early = await Promise.all([client.get("1"), client.get("2")]);
+  assert.deepEqual(early.sort(), ["b", "c"]);
   await network.settle();
+  const late = await Promise.all([client.get("4"), client.get("5"), client.get("6")]);
+  assert.deepEqual(late, ["c", "c", "c"]);
   assert.deepEqual(a.layer.list().map((it) => it.nodes), [["c"]]);
   assert.equal(left, false);
   gate.resolve("finished");
   assert.equal(await slow, "finished");
   await gone;
+});
+
+Deno.test("a service leaves in a second though somebody never says that he has heard", async () => {
+  const { network, a, b } = pair();
+  await using _ = network;
+  const serving = serve(b);
+  await network.settle();
+  a.peers.handlers.delete(messageTypes["service.directory"]);
+  let left = false;
+  const leave = async () => {
+    await serving[Symbol.asyncDispose]();
+    left = true;
+  };
+  const gone = leave();
+  await network.clock.advance(990);
+  assert.equal(left, false);
+  await network.clock.advance(20);
+  assert.equal(left, true);
+  await gone;
+});
+
+Deno.test("whoever is lost is not waited for", async () => {
+  const { network, a, b } = pair();
+  await using _ = network;
+  const serving = serve(b);
+  await network.settle();
+  a.peers.handlers.delete(messageTypes["service.directory"]);
+  const gone = serving[Symbol.asyncDispose]();
+  await network.settle();
+  b.peers.link("a")!.cut();
+  await gone;
+  assert.equal(b.host.now(), a.host.now());
 });
 
 Deno.test("what does not finish in time is ended: its signal aborts and its caller gets an answer", async () => {

@@ -30,7 +30,7 @@ function metadataOf(headers: Headers): Record<string, string> | undefined {
  * `mycnet-node`, `mycnet-attempts` and `mycnet-meta-<key>`.
  * @throws `invalid_argument` naming the header.
  */
-export function callOptions(headers: Headers): CallOptions {
+export function callOptions(headers: Headers): CallOptions & { readonly timeout?: number } {
   const timeout = headers.get("mycnet-timeout");
   const priority = headers.get("mycnet-priority");
   const node = headers.get("mycnet-node");

@@ -127,11 +127,12 @@ export class SerfLayer implements Layer {
   }
 
   members(): readonly LayerMember[] {
-    return this.#serf.members();
+    return this.#serf.members().map((it) => this.#current(it));
   }
 
   member(name: string): LayerMember | undefined {
-    return this.#serf.member(name);
+    const member = this.#serf.member(name);
+    return member === undefined ? undefined : this.#current(member);
   }
 
   join(addresses: readonly string[], nowMs: number, done: (reply: JoinReply) => void): void {
@@ -183,6 +184,12 @@ export class SerfLayer implements Layer {
 
   stop(): void {
     this.swim.stop();
+  }
+
+  /** A rise of the incarnation alone, as after a quick restart, is no event: Serf's machine does not hear of it. */
+  #current(member: SerfMember): LayerMember {
+    const incarnation = this.swim.member(member.name)?.incarnation ?? member.incarnation;
+    return incarnation === member.incarnation ? member : { ...member, incarnation };
   }
 
   #event(event: SerfEvent): void {

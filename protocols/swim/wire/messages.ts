@@ -7,7 +7,7 @@
  * belongs to the caller, and names stay where they stand (offsets into the
  * packet): the machine looks them up by bytes and makes strings for nobody.
  */
-import { empty, type MsgpackReader, type MsgpackWriter, WireError } from "./msgpack.ts";
+import { empty, encodedKey, type MsgpackReader, type MsgpackWriter, WireError } from "./msgpack.ts";
 
 /** The first byte of a message. */
 export const messageType = Object.freeze(
@@ -33,6 +33,16 @@ export const messageType = Object.freeze(
 export const maxNameBytes = 255;
 /** The longest metadata, in bytes. */
 export const maxMetaBytes = 512;
+
+/** The keys of a member's state, in the order in which they are written. */
+const stateKeys = {
+  addr: encodedKey("Addr"),
+  meta: encodedKey("Meta"),
+  name: encodedKey("Name"),
+  port: encodedKey("Port"),
+  state: encodedKey("State"),
+  vsn: encodedKey("Vsn"),
+} as const;
 
 /** A name, or any bytes, within a packet. */
 export class Span {
@@ -148,7 +158,36 @@ export class AliveFields {
     this.ip.clear();
     this.meta.clear();
     this.versions.clear();
-    for (let left = reader.map(); left > 0; left--) {
+    let left = reader.map();
+    if (left > 0 && reader.passKey(stateKeys.addr)) {
+      this.ip.read(reader, 16);
+      left--;
+    }
+    if (left > 0 && reader.passKey(incarnationKey)) {
+      this.incarnation = reader.uint();
+      left--;
+    }
+    if (left > 0 && reader.passKey(stateKeys.meta)) {
+      this.meta.read(reader, 0xffff);
+      left--;
+    }
+    if (left > 0 && (reader.passKey(stateKeys.name) || reader.passKey(nodeKey))) {
+      this.node.read(reader, maxNameBytes);
+      left--;
+    }
+    if (left > 0 && reader.passKey(stateKeys.port)) {
+      this.port = reader.uint();
+      left--;
+    }
+    if (left > 0 && reader.passKey(stateKeys.state)) {
+      this.state = reader.uint();
+      left--;
+    }
+    if (left > 0 && reader.passKey(stateKeys.vsn)) {
+      this.versions.read(reader, 16);
+      left--;
+    }
+    for (; left > 0; left--) {
       reader.raw();
       if (reader.is("Addr")) this.ip.read(reader, 16);
       else if (reader.is("Incarnation")) this.incarnation = reader.uint();

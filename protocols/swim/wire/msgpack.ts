@@ -140,6 +140,19 @@ export class MsgpackReader {
     return true;
   }
 
+  /**
+   * Passes over a key, as {@linkcode encodedKey} gives it, if it comes next. Whoever
+   * reads keys in the order in which they are written saves reading and comparing them.
+   */
+  passKey(key: Uint8Array): boolean {
+    const { bytes, at } = this;
+    const { length } = key;
+    if (length > this.end - at) return false;
+    for (let i = 0; i < length; i++) if (bytes[at + i] !== key[i]) return false;
+    this.at = at + length;
+    return true;
+  }
+
   /** Passes over one value of any kind, nested ones to a bound. */
   skip(): void {
     let budget = maxSkipped;
@@ -341,3 +354,8 @@ export class MsgpackWriter {
 
 /** No bytes. */
 export const empty: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+
+/** A key as it is written: ASCII of fewer than 32 characters. */
+export function encodedKey(text: string): Uint8Array {
+  return new MsgpackWriter(1 + text.length).key(text).copy();
+}

@@ -23,6 +23,8 @@ export type StreamMessage =
     readonly bytes: Uint8Array;
     readonly start: number;
     readonly end: number;
+    /** All announce the versions that the first one does. */
+    readonly uniform: boolean;
     readonly userState: Uint8Array;
   }
   | { readonly type: "user"; readonly bytes: Uint8Array }
@@ -57,6 +59,9 @@ export class StreamReader {
   #join = false;
   #tail = 0;
   readonly #state = new AliveFields();
+  /** The versions that the first member announces. */
+  #versions: Uint8Array | undefined;
+  #uniform = true;
 
   /** An empty or absent keyring: no encryption. */
   constructor(keyring: GossipKeyring | undefined, acceptPlaintext: boolean, maxBytes: number) {
@@ -180,6 +185,9 @@ export class StreamReader {
       this.#state.read(reader.reset(bytes, this.#at));
       this.#at = reader.at;
       this.#left--;
+      const { start, end } = this.#state.versions;
+      this.#versions ??= bytes.slice(start, end);
+      this.#uniform &&= spanIs(bytes, start, end, this.#versions);
     }
     const end = this.#at + this.#tail;
     if (bytes.length < end) {
@@ -196,6 +204,7 @@ export class StreamReader {
       bytes,
       start: this.#start,
       end: this.#at,
+      uniform: this.#uniform,
       userState: tail,
     };
   }
@@ -217,6 +226,12 @@ export class StreamReader {
     this.#tail = tail;
     this.#join = join;
   }
+}
+
+function spanIs(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
+  if (end - start !== other.length) return false;
+  for (let i = 0; i < other.length; i++) if (bytes[start + i] !== other[i]) return false;
+  return true;
 }
 
 function readError(reader: MsgpackReader): string {

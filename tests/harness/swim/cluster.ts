@@ -4,8 +4,8 @@
  *
  * Packets and streams cross the simulator's network with its delays, losses and
  * cuts. No asynchronous code runs, so an event costs what the machine costs: a
- * packet is copied once, into a chunk that many packets share, since the sender
- * reuses its buffer; a timer that has moved later is left where it is and fires
+ * packet is copied once, since the sender reuses its buffer, into a chunk that many
+ * packets share and that is used again when the last of them has arrived; a timer that has moved later is left where it is and fires
  * in vain, which is cheaper than moving it after each packet.
  */
 import { Network, type NetworkOptions, Random, Scheduler } from "../../../core/simulation/mod.ts";
@@ -17,7 +17,7 @@ import {
   SwimMachine,
   type SwimOptions,
 } from "@mycnet/protocols/swim";
-import { Pipe } from "./pipe.ts";
+import { Pipe, type PipeWorld } from "./pipe.ts";
 import { Site, type SiteState } from "./site.ts";
 
 const port = 7946;
@@ -39,14 +39,23 @@ export interface SwimClusterOptions {
   readonly delegate?: (site: Site) => SwimDelegate;
 }
 
+/** Room for packets under way. */
+interface Chunk {
+  readonly bytes: Uint8Array;
+  used: number;
+  /** Arrivals that are still to come. */
+  pending: number;
+}
+
 interface Packet {
   readonly from: Site;
   readonly to: Site;
+  readonly chunk: Chunk;
   readonly bytes: Uint8Array;
 }
 
 /** A cluster of bare machines. */
-export class SwimCluster {
+export class SwimCluster implements PipeWorld {
   readonly scheduler: Scheduler = new Scheduler({ maxPending: 1 << 22 });
   readonly network: Network;
   readonly random: Random;
@@ -55,8 +64,8 @@ export class SwimCluster {
   readonly #byAddress: Map<string, Site> = new Map();
   readonly #byName: Map<string, Site> = new Map();
   readonly #cards: CardStore | undefined;
-  #chunk: Uint8Array = new Uint8Array(chunkBytes);
-  #chunkAt = 0;
+  readonly #freeChunks: Chunk[] = [];
+  #chunk: Chunk = newChunk();
 
   /** Without members. */
   constructor(options: SwimClusterOptions) {
@@ -234,16 +243,24 @@ export class SwimCluster {
     const { network } = this;
     if (network.blocked(from.place, target.place) || network.lost(from.place, target.place)) return;
     const { duplicate } = network.conditions(from.place, target.place);
-    const packet = { from, to: target, bytes: this.#copy(bytes) };
+    const chunk = this.#room(bytes.length);
+    chunk.bytes.set(bytes, chunk.used);
+    const copy = chunk.bytes.subarray(chunk.used, chunk.used += bytes.length);
+    const packet: Packet = { from, to: target, chunk, bytes: copy };
     for (let copies = from.place.random.chance(duplicate) ? 2 : 1; copies > 0; copies--) {
+      chunk.pending++;
       this.scheduler.after(network.transitMs(from.place, target.place), this.#arrive, packet);
     }
   }
 
-  readonly #arrive = ({ from, to, bytes }: Packet): void => {
-    if (to.state === "down" || this.network.blocked(from.place, to.place)) return;
-    if (to.state !== "running") return to.keep(bytes, from.address);
-    this.#receive(to, bytes, from.address);
+  readonly #arrive = ({ from, to, bytes, chunk }: Packet): void => {
+    if (to.state !== "down" && !this.network.blocked(from.place, to.place)) {
+      if (to.state === "running") this.#receive(to, bytes, from.address);
+      else to.keep(bytes.slice(), from.address);
+    }
+    if (--chunk.pending > 0 || chunk === this.#chunk) return;
+    chunk.used = 0;
+    this.#freeChunks.push(chunk);
   };
 
   #receive(site: Site, bytes: Uint8Array, from: string): void {
@@ -251,15 +268,20 @@ export class SwimCluster {
     this.settle(site);
   }
 
-  /** The bytes, in a chunk that nobody writes to again. */
-  #copy(bytes: Uint8Array): Uint8Array {
-    if (this.#chunkAt + bytes.length > chunkBytes) {
-      this.#chunk = new Uint8Array(chunkBytes);
-      this.#chunkAt = 0;
+  /** A chunk with room for a packet. */
+  #room(bytes: number): Chunk {
+    if (this.#chunk.used + bytes > chunkBytes) {
+      const full = this.#chunk;
+      this.#chunk = this.#freeChunks.pop() ?? newChunk();
+      if (full.pending === 0) {
+        full.used = 0;
+        this.#freeChunks.push(full);
+      }
     }
-    const start = this.#chunkAt;
-    this.#chunkAt += bytes.length;
-    this.#chunk.set(bytes, start);
-    return this.#chunk.subarray(start, this.#chunkAt);
+    return this.#chunk;
   }
+}
+
+function newChunk(): Chunk {
+  return { bytes: new Uint8Array(chunkBytes), used: 0, pending: 0 };
 }

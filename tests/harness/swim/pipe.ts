@@ -6,22 +6,37 @@
  * refused after a round trip; where no machine answers it times out.
  */
 import type { SwimStream } from "@mycnet/protocols/swim";
-import type { SwimCluster } from "./cluster.ts";
+import type { Network } from "../../../core/simulation/network.ts";
+import type { Scheduler } from "../../../core/simulation/scheduler.ts";
 import type { Site } from "./site.ts";
 
 const firstRetryMs = 200;
 const segmentBytes = 1460;
 
+/** What a pipe needs of its cluster. */
+export interface PipeWorld {
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  /** What the clock of a site shows. */
+  readonly clock: (site: Site) => number;
+  /** Who has an address. */
+  at(address: string): Site | undefined;
+  /** Runs something that a process does, now or when it can. */
+  task(site: Site, run: () => void): void;
+  /** Arms a site's timer. */
+  settle(site: Site): void;
+}
+
 /** One connection, seen from the site that dials. */
 export class Pipe {
-  readonly #cluster: SwimCluster;
+  readonly #cluster: PipeWorld;
   readonly #near: Site;
   readonly #nearProcess: number;
   readonly #stream: SwimStream;
   #served: SwimStream | undefined;
 
   /** Dials. */
-  constructor(cluster: SwimCluster, near: Site, stream: SwimStream) {
+  constructor(cluster: PipeWorld, near: Site, stream: SwimStream) {
     this.#cluster = cluster;
     this.#near = near;
     this.#nearProcess = near.process;
