@@ -184,6 +184,11 @@ Deno.test("what makes no sense is refused with the field or the nearest name", a
     const { detail } = await refused(await header(name, value), 400, "invalid_argument");
     assert.match(detail, new RegExp(name));
   }
+  const crowd = Object.fromEntries(
+    Array.from({ length: 65 }, (_, at) => [`mycnet-meta-k${at}`, "v"]),
+  );
+  const crowded = await ask(app, "/services/greeter/hello", { method: "POST", headers: crowd });
+  assert.match((await refused(crowded, 400, "invalid_argument")).detail, /at most 64/);
   const hint = async (path: string) =>
     (await refused(await ask(app, path, post({})), 404, "not_found")).detail;
   assert.match(await hint("/services/greter/hello"), /did you mean "greeter"/);

@@ -95,3 +95,15 @@ Deno.test("a folder that another holds is refused", () =>
     await using _first = await start(dir);
     await assert.rejects(start(dir), (error) => codeOf(error) === "already_exists");
   }));
+
+Deno.test("operations that wait for the disk are bounded", () =>
+  withFolder(async (dir) => {
+    await using started = await start(dir);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 4100 }, () => started.value.read("none")),
+    );
+    const refused = outcomes.filter((it) => it.status === "rejected");
+    assert.equal(refused.length, 4);
+    assert.ok(refused.every((it) => codeOf(it.reason) === "overloaded"));
+    assert.equal(await started.value.read("none"), undefined);
+  }));

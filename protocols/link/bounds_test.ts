@@ -224,3 +224,14 @@ Deno.test("the bytes of accept, goodbye and refuse are these", () => {
     "4d59434e01000003" + "00000016" + reason.replace("69646c65", "66756c6c"),
   );
 });
+
+Deno.test("what is said with a reset or a goodbye is cut at 500 characters", () => {
+  const pair = Pair.up();
+  const stream = pair.dialer.open(call, noFields, none, false, 0);
+  pair.flush();
+  pair.acceptor.reset(stream, "internal", "x".repeat(10_000));
+  pair.acceptor.goodbye("leaving", "y".repeat(10_000), pair.nowMs);
+  pair.flush();
+  const said = pair.dialerEvents.take().flat().filter((it) => /^[xy]+…?$/.test(String(it)));
+  assert.deepEqual([...new Set(said)], [`${"x".repeat(499)}…`, `${"y".repeat(499)}…`]);
+});

@@ -86,7 +86,10 @@ export class Membership {
     const known = table.state(id);
     if (known === stateOf.unknown) return;
     if (incarnation < table.incarnation(id)) return this.#outdated(id);
-    if (known === stateOf.left && incarnation === table.incarnation(id)) return;
+    if (known >= stateOf.dead && incarnation === table.incarnation(id)) {
+      // Only its own word, that it left, says more than that it is dead.
+      if (known === stateOf.left || !sameSpan(bytes, node, from)) return;
+    }
     const source = store.find(bytes, from.start, from.end);
     const name = source < 0 ? bytes.subarray(from.start, from.end) : store.nameBytes(source);
     this.#bury(id, incarnation, source === id ? stateOf.left : stateOf.dead, name);
@@ -314,6 +317,14 @@ export class Membership {
 function spanIs(bytes: Uint8Array, { start, end }: Span, other: Uint8Array): boolean {
   if (end - start !== other.length) return false;
   for (let i = 0; i < other.length; i++) if (bytes[start + i] !== other[i]) return false;
+  return true;
+}
+
+function sameSpan(bytes: Uint8Array, a: Span, b: Span): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    if (bytes[a.start + i] !== bytes[b.start + i]) return false;
+  }
   return true;
 }
 

@@ -77,6 +77,14 @@ Deno.test("several nodes are issued at once, by a list or a count", async () => 
   });
 });
 
+Deno.test("a count of nodes is bounded", async () => {
+  await inFolder(async (folder) => {
+    const { code, err } = await init(folder, "--nodes", "101");
+    assert.equal(code, exitCodes.usage);
+    assert.match(err, /--nodes 101: 1 to 100/);
+  });
+});
+
 Deno.test("another state folder is written down relative to the file", async () => {
   await inFolder(async (folder) => {
     const args = ["--config", "conf/node.json", "--state-dir", "state", "--id", "a"];

@@ -208,3 +208,18 @@ Deno.test("a node's certificate never outlives the root", async () => {
     assert.equal(nodes[0]!.expiresAt, Date.parse(root.validTo));
   });
 });
+
+Deno.test(
+  "a call for more nodes than it makes at once is refused before anything is made",
+  async () => {
+    const stateDir = join(await Deno.makeTempDir({ prefix: "mycnet-test-" }), "state");
+    const nodes = Array.from({ length: 10_001 }, (_, at) => ({
+      id: `node-${at}`,
+      type: "hyphae" as const,
+    }));
+    const host = createHost();
+    await assert.rejects(initCluster({ stateDir, nodes, host }), { code: "config_invalid" });
+    await assert.rejects(Deno.stat(stateDir), Deno.errors.NotFound);
+    await Deno.remove(join(stateDir, ".."));
+  },
+);

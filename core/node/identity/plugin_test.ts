@@ -181,6 +181,16 @@ clusterTest("a key of another certificate, or none, does not start", async () =>
   });
 });
 
+clusterTest("a file that is larger than any certificate is not read", async () => {
+  await using authority = await testAuthority(["node-a"]);
+  const { certificate } = nodePaths(authority.stateDir, "node-a");
+  await Deno.truncate(certificate, 1024 * 1024 + 1);
+  await assert.rejects(authority.identity(nodeA), {
+    code: "identity_invalid",
+    message: `${certificate}: larger than 1048576 bytes`,
+  });
+});
+
 clusterTest("an expired certificate does not start", async () => {
   await using authority = await testAuthority(["node-a"]);
   const late = { wallTime: () => Date.now() + 400 * 86_400_000 };

@@ -265,3 +265,43 @@ Deno.test("hints and kept seeds are bounded", async () => {
   assert.equal(a.host.lines.filter(({ message }) => /Too many seeds/.test(message)).length, 1);
   await finish(net, a);
 });
+
+/** Other ways to a node, which whoever dials them cannot know for such. */
+function aliases(net: FakeNet, id: string, count: number): string[] {
+  const names = Array.from({ length: count }, (_, at) => `${id}-${at}`);
+  for (const name of names) {
+    net.listeners.set(name, (connection) => net.listeners.get(id)!(connection));
+  }
+  return names.map((name) => `memory://${name}`);
+}
+
+Deno.test("links between two nodes are bounded: one more is refused as full", async () => {
+  const net = new FakeNet();
+  const a = new FakeNode(net, "a", { config: { linksPerPeer: 2 } });
+  const b = new FakeNode(net, "b");
+  const [first, second, third] = aliases(net, "a", 3);
+  for (const way of [first, second]) {
+    assert.equal(await outcome(net, b.peers.connect(way)), undefined);
+  }
+  const refused = await outcome(net, b.peers.connect(third));
+  assert.equal(refused?.refusal, "full");
+  assert.match(refused!.message, /there are 2 links between us already/);
+  await net.host.advance(2000);
+  assert.equal(a.peers.get("b")?.links.length, 1, "and of the two, one stays");
+  await finish(net, a, b);
+});
+
+Deno.test("the bounds of links and peers hold though all shake hands at once", async () => {
+  const net = new FakeNet();
+  const a = new FakeNode(net, "a", { config: { linksPerPeer: 2, maxPeers: 3 } });
+  const others = ["b", "c", "d", "e", "f"].map((id) => new FakeNode(net, id));
+  const ways = aliases(net, "a", 5);
+  await Promise.all(
+    others.flatMap((node) => ways.map((way) => outcome(net, node.peers.connect(way)))),
+  );
+  const ups = (id: string) => a.events.filter((it) => it === `link up ${id}`).length;
+  const linked = others.filter(({ self }) => ups(self.id) > 0);
+  assert.equal(linked.length, 3);
+  for (const { self } of linked) assert.equal(ups(self.id), 2);
+  await finish(net, a, ...others);
+});

@@ -112,6 +112,14 @@ export class PeerTable implements Disposable {
       link.goodbye("superseded", "a newer start of this node is linked");
       return;
     }
+    // Many may have been let in to shake hands before the first of them was up.
+    const full = peer?.description.generation === node.generation
+      ? peer.links.length >= this.#setup.linksPerPeer
+      : peer === undefined && this.#peers.size >= this.#setup.maxPeers && !this.#forgetOne();
+    if (full) {
+      link.goodbye("superseded", "there are as many links or peers here as there may be");
+      return;
+    }
     if (peer === undefined || node.generation > peer.description.generation) {
       if (peer !== undefined) this.#replace(peer);
       peer = new Peer(node, announced, host.wallTime());

@@ -313,6 +313,7 @@ Deno.test("bad options are refused, naming them", async () => {
   };
   await refused(client.safe("x", { timeout: "soon" }), /timeout/);
   await refused(client.safe("x", { attempts: 0 }), /attempts/);
+  await refused(client.safe("x", { attempts: 257 }), /from 1 to 256/);
   await refused(client.safe("x", { metadata: { ":a": "b" } }), /":a" is reserved/);
   await refused(client.safe("x", { metadata: { big: "x".repeat(9000) } }), /8192/);
   const many = Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, ""]));
