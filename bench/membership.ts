@@ -5,12 +5,11 @@
  *     deno run -A bench/membership.ts [--members 10,100,1000,10000] [--crashes 2000] [--json]
  *
  * Bare SWIM machines with the default configuration on a simulated local network
- * (0.2 ms and on average 0.3 more), every packet encoded and decoded, streams not
- * compressed. The first
- * probe that meets a crashed member is set beside its analytic expectation for
- * members that probe unsynchronised; lib/detection.ts derives it. Everything else
- * is of runs of 60 virtual seconds, the first ten of them quiet: a process for
- * each size, so that its time and memory are the size's own.
+ * (0.2 ms and on average 0.3 more); every packet is encoded and decoded, streams are
+ * not compressed. The first probe that meets a crashed member is set beside its
+ * analytic expectation for members that probe unsynchronised; lib/detection.ts
+ * derives it. Everything else is of runs of 60 virtual seconds, the first ten of
+ * them quiet: a process for each size, so that its time and memory are the size's own.
  */
 import { crashesOf, expectedProbeMs, periodMs, type RunFindings } from "./lib/detection.ts";
 import type { BenchOptions } from "./lib/options.ts";

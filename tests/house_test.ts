@@ -33,7 +33,7 @@ Deno.test("a permission set grants what the task of its name does", () => {
 
 Deno.test("packages are pinned to exact versions of one registry", () => {
   for (const [name, specifier] of Object.entries(config.imports)) {
-    assert.match(specifier, /^npm:(@[\w-]+\/)?[\w-]+@\d+\.\d+\.\d+$/, name);
+    assert.match(specifier, /^npm:(@[\w-]+\/)?[\w-]+@\d+\.\d+\.\d+(\/[\w./-]+)?$/, name);
   }
 });
 

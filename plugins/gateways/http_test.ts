@@ -1,69 +1,8 @@
 import assert from "node:assert/strict";
-import { AdminFixture, ask, post, token } from "../../core/admin/fakes_test.ts";
-import type { Admin } from "../../core/contracts/admin.ts";
-import type { CallOptions, MethodDescription } from "../../core/contracts/services.ts";
+import { ask, post, token } from "../../core/admin/fakes_test.ts";
 import { MycnetError } from "../../core/kernel/errors.ts";
 import httpGateway from "./http.ts";
-
-type Upload = { readonly upload?: AsyncIterable<unknown> };
-
-function method(name: string, other: Partial<MethodDescription> = {}): MethodDescription {
-  return { name, kind: "unary", idempotent: true, ...other };
-}
-
-/** A gateway over services that a test writes as functions. */
-class GatewayFixture extends AdminFixture {
-  readonly calls: { method: string; input: unknown; options: CallOptions }[] = [];
-  readonly waits: { service: string; timeoutMs: number }[] = [];
-  /** How waiting for a service ends. */
-  arrival: (signal: AbortSignal) => Promise<boolean> = () => Promise.resolve(false);
-  /** Answers calls by method. */
-  answers: Record<string, (input: unknown, options: CallOptions & Upload) => unknown> = {};
-  /** Answers streams by method. */
-  streams: Record<
-    string,
-    (input: unknown, options: CallOptions & Upload) => AsyncIterable<unknown>
-  > = {};
-
-  async open(config: object = {}): Promise<Admin> {
-    this.node.services = {
-      list: () => [{
-        service: {
-          name: "greeter",
-          version: 1,
-          methods: [
-            method("hello", { input: { type: "object" }, output: { type: "string" } }),
-            method("tail", { kind: "stream", streamItem: { type: "string" } }),
-            method("sum", { kind: "upload", idempotent: false }),
-            method("echo", { kind: "duplex" }),
-          ],
-        },
-        nodes: ["b", "c"],
-      }],
-      appears: (service, { timeoutMs, signal }) => {
-        this.waits.push({ service, timeoutMs });
-        return this.arrival(signal!);
-      },
-      call: async (_service, method, input, options = {}) => {
-        this.calls.push({ method, input, options });
-        return await this.answers[method](input, options);
-      },
-      stream: (_service, method, input, options = {}) => {
-        this.calls.push({ method, input, options });
-        return this.streams[method](input, options);
-      },
-    };
-    return await this.runPure([{ id: "http-gateway", plugin: httpGateway, config }]);
-  }
-}
-
-async function refused(response: Response, status: number, code: string) {
-  const document = await response.json();
-  assert.equal(response.status, status, JSON.stringify(document));
-  assert.equal(response.headers.get("content-type"), "application/problem+json");
-  assert.equal(document.code, code);
-  return document;
-}
+import { GatewayFixture, refused } from "./http/fixture_test.ts";
 
 Deno.test("services are listed without their schemas and described with them", async () => {
   await using fixture = new GatewayFixture();
@@ -205,52 +144,6 @@ Deno.test("what makes no sense is refused with the field or the nearest name", a
     /body\.a\.0\.\$bytes: must be base64/,
   );
   assert.equal(fixture.calls.length, 0);
-});
-
-Deno.test("a service that nobody serves is given a moment to return, of the call's own time", async () => {
-  await using fixture = new GatewayFixture();
-  const app = await fixture.open();
-  const { list } = fixture.node.services;
-  const servers = list!();
-  fixture.answers.hello = () => "Hello";
-  const call = (headers: Record<string, string> = {}) => {
-    fixture.node.services.list = () => [];
-    return ask(app, "/services/greeter/hello", { method: "POST", headers });
-  };
-  await refused(await call(), 404, "not_found");
-  assert.deepEqual(fixture.waits.at(-1), { service: "greeter", timeoutMs: 1000 });
-  fixture.arrival = () => {
-    fixture.node.services.list = () => servers;
-    return Promise.resolve(true);
-  };
-  assert.equal(await (await call()).json(), "Hello");
-  assert.equal(fixture.calls.at(-1)!.options.timeout, undefined);
-  assert.equal(await (await call({ "mycnet-timeout": "300" })).json(), "Hello");
-  assert.equal(fixture.waits.at(-1)!.timeoutMs, 300);
-  const { timeout } = fixture.calls.at(-1)!.options;
-  assert.ok(Number(timeout) >= 1 && Number(timeout) <= 300, `${timeout} ms are left`);
-  // What is only described is not waited for.
-  fixture.node.services.list = () => [];
-  await refused(await ask(app, "/services/greeter"), 404, "not_found");
-  assert.equal(fixture.waits.length, 3);
-});
-
-Deno.test("waiting for a service takes one of the places for calls, until the client leaves", async () => {
-  await using fixture = new GatewayFixture();
-  const app = await fixture.open({ maxCalls: 1 });
-  const waiting = Promise.withResolvers<void>();
-  fixture.arrival = (signal) => {
-    waiting.resolve();
-    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(false)));
-  };
-  const client = new AbortController();
-  const first = ask(app, "/services/nobody/hello", { ...post({}), signal: client.signal });
-  await waiting.promise;
-  await refused(await ask(app, "/services/greeter/hello", post({})), 429, "overloaded");
-  client.abort();
-  await refused(await first, 404, "not_found");
-  fixture.answers.hello = () => "Hello";
-  assert.equal((await ask(app, "/services/greeter/hello", post({}))).status, 200);
 });
 
 Deno.test("a stream comes as events, item by item, then end", async () => {

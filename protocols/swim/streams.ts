@@ -112,7 +112,7 @@ export class Streams {
       writer.key("Port").uint(port).key("State").uint(table.state(id) - stateOf.alive).key("Vsn");
       writeVersions(writer, versions);
     });
-    return writer.put(userState).copy();
+    return writer.put(userState).view(); // Large, and copied on its way out in any case.
   }
 
   /** Merges the other side's state. Returns why not, if it was refused. */

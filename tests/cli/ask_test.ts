@@ -33,6 +33,7 @@ async function withNode(
         },
         nodes: ["b", "c"],
       }],
+      appears: () => Promise.resolve(false),
       ...services,
     };
     await fixture.run({ bindAddress: "127.0.0.1:0" }, [{ id: "http-gateway", plugin: gateway }]);

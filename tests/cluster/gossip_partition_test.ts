@@ -173,12 +173,10 @@ Deno.test({
     await t.step("30% loss", async () => {
       const since = Date.now();
       await network.lose(30);
-      assertNobodyDied(await spread.probes(6, since));
+      assertNobodyDied(await spread.probes(7, since));
       const lost = await network.keepAll();
       assert.ok(lost > 20, `${lost} packets were lost`);
       for (const node of spread.nodes) assert.deepEqual(failuresAt(node, since), [], node.id);
-      const failed = ids.map((id) => spread.rise(id, "failed_ping_count", since));
-      assert.ok(failed.some((count) => count > 0), `probes failed: ${failed}`);
       await spread.allAlive(Date.now());
     });
     await t.step("nothing from a arrives at b", async () => {
@@ -186,7 +184,7 @@ Deno.test({
       const probed = spread.rise("c", "ack_count", 0);
       await network.mute("a", "b");
       // Others ask for a what it cannot hear itself.
-      assertNobodyDied(await spread.probes(6, since));
+      assertNobodyDied(await spread.probes(7, since));
       await network.unmute("a", "b");
       assert.ok(spread.rise("c", "ack_count", 0) > probed);
       for (const node of spread.nodes) assert.deepEqual(failuresAt(node, since), [], node.id);

@@ -59,6 +59,10 @@ export class Mixed implements AsyncDisposable {
             interop: kind.interop,
             preset: "local",
             reconnectInterval: "1s",
+            // The preset is thrifty, and so are the others: a word that reaches one of them too
+            // late costs it a whole suspicion.
+            retransmitMult: 4,
+            pushPullInterval: "1s",
             join: [...mixed.#gossip.values()],
           },
         },

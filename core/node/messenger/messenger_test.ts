@@ -1,60 +1,8 @@
 import assert from "node:assert/strict";
 import type { MessageContext, Reply } from "../../contracts/messenger.ts";
 import { codeOf, MycnetError } from "../../kernel/errors.ts";
-import { FakeNet, FakeNode } from "../fake_net_test.ts";
-import { NodeMessenger, NoQuorumError } from "./messenger.ts";
-
-const bytes = (text: string) => new TextEncoder().encode(text);
-const text = (body: Uint8Array) => new TextDecoder().decode(body);
-
-/** Nodes that all know each other's addresses, with their messengers. */
-class Cluster implements AsyncDisposable {
-  readonly net = new FakeNet();
-  readonly nodes = new Map<string, FakeNode>();
-  readonly messengers = new Map<string, NodeMessenger>();
-
-  constructor(...ids: string[]) {
-    for (const id of ids) {
-      const node = new FakeNode(this.net, id);
-      for (const other of ids) if (other !== id) node.hint(other, other);
-      this.nodes.set(id, node);
-      this.messengers.set(id, new NodeMessenger(node.host, node.peers));
-    }
-  }
-
-  get host() {
-    return this.net.host;
-  }
-
-  of(id: string): NodeMessenger {
-    return this.messengers.get(id)!;
-  }
-
-  /** Waits for a promise, in virtual time. */
-  async settled<T>(promise: Promise<T>): Promise<T> {
-    let done = false;
-    const finished = () => void (done = true);
-    promise.then(finished, finished);
-    await this.host.until(() => done);
-    return await promise;
-  }
-
-  async fails(promise: Promise<unknown>): Promise<MycnetError> {
-    try {
-      await this.settled(promise);
-    } catch (error) {
-      return error as MycnetError;
-    }
-    throw new assert.AssertionError({ message: "it did not fail" });
-  }
-
-  async [Symbol.asyncDispose]() {
-    for (const messenger of this.messengers.values()) messenger[Symbol.dispose]();
-    for (const node of this.nodes.values()) await node.stop();
-    assert.equal(this.host.pendingTimers, 0, "a timer was left behind");
-    assert.equal(this.net.open.length, 0, "a connection was left open");
-  }
-}
+import { bytes, Cluster, text } from "./fakes_test.ts";
+import { NoQuorumError } from "./messenger.ts";
 
 Deno.test("a request dials the node, runs the handler there and brings the answer back", async () => {
   await using cluster = new Cluster("a", "b");
@@ -360,47 +308,4 @@ Deno.test("a messenger that stops aborts its handlers, resets what it serves and
   assert.equal((await failing).code, "unavailable");
   const closed = await cluster.fails(cluster.of("b").request("a", "custom.x", bytes("")));
   assert.equal(closed.code, "closed");
-});
-
-Deno.test("more names than are remembered work all the same", async () => {
-  await using cluster = new Cluster("a", "b");
-  const names = Array.from({ length: 1100 }, (_, at) => `custom.name-${at}`);
-  for (const name of names) cluster.of("b").handle(name, () => bytes(name));
-  for (let round = 0; round < 2; round++) {
-    const answers = await cluster.settled(
-      Promise.all(names.map((it) => cluster.of("a").request("b", it, bytes("")))),
-    );
-    assert.deepEqual(answers.map(text), names);
-  }
-});
-
-Deno.test("messages without an answer are bounded while they are handled: more are dropped and counted", async () => {
-  await using cluster = new Cluster("a", "b");
-  const gate = Promise.withResolvers<void>();
-  let handled = 0;
-  cluster.of("b").handle("custom.slow", () => {
-    handled++;
-    return gate.promise;
-  });
-  for (let sent = 0; sent < 10_020; sent++) {
-    await cluster.settled(cluster.of("a").send("b", "custom.slow", bytes("")));
-  }
-  const dropped = () => cluster.of("b").metrics().messages_dropped;
-  await cluster.host.until(() => handled + dropped() === 10_020);
-  assert.equal(handled, 10_000);
-  assert.equal(dropped(), 20);
-  gate.resolve();
-  await cluster.host.barrier();
-  await cluster.settled(cluster.of("a").send("b", "custom.slow", bytes("")));
-  await cluster.host.until(() => handled === 10_001);
-});
-
-Deno.test("what a handler fails with is passed on up to a thousand characters", async () => {
-  await using cluster = new Cluster("a", "b");
-  cluster.of("b").handle("custom.talk", () => {
-    throw new MycnetError("not_found", "x".repeat(5000));
-  });
-  const error = await cluster.fails(cluster.of("a").request("b", "custom.talk", bytes("")));
-  assert.equal(error.code, "not_found");
-  assert.equal(error.message.match(/x{100,}/)?.[0].length, 1000);
 });

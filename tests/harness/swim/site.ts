@@ -49,11 +49,6 @@ export class Site {
     readonly random: Random,
   ) {}
 
-  /** True if the network reaches its process now. */
-  get reachable(): boolean {
-    return this.state === "running";
-  }
-
   /** True if anything of it runs. */
   get ticking(): boolean {
     return this.state === "running" || this.state === "blocked";

@@ -1,0 +1,59 @@
+/** Nodes with messengers, for the tests of this room. */
+import assert from "node:assert/strict";
+import { MycnetError } from "../../kernel/errors.ts";
+import { FakeNet, FakeNode } from "../fake_net_test.ts";
+import { NodeMessenger } from "./messenger.ts";
+
+/** A text as it is sent. */
+export const bytes = (text: string) => new TextEncoder().encode(text);
+/** And read. */
+export const text = (body: Uint8Array) => new TextDecoder().decode(body);
+
+/** Nodes that all know each other's addresses, with their messengers. */
+export class Cluster implements AsyncDisposable {
+  readonly net = new FakeNet();
+  readonly nodes = new Map<string, FakeNode>();
+  readonly messengers = new Map<string, NodeMessenger>();
+
+  constructor(...ids: string[]) {
+    for (const id of ids) {
+      const node = new FakeNode(this.net, id);
+      for (const other of ids) if (other !== id) node.hint(other, other);
+      this.nodes.set(id, node);
+      this.messengers.set(id, new NodeMessenger(node.host, node.peers));
+    }
+  }
+
+  get host() {
+    return this.net.host;
+  }
+
+  of(id: string): NodeMessenger {
+    return this.messengers.get(id)!;
+  }
+
+  /** Waits for a promise, in virtual time. */
+  async settled<T>(promise: Promise<T>): Promise<T> {
+    let done = false;
+    const finished = () => void (done = true);
+    promise.then(finished, finished);
+    await this.host.until(() => done);
+    return await promise;
+  }
+
+  async fails(promise: Promise<unknown>): Promise<MycnetError> {
+    try {
+      await this.settled(promise);
+    } catch (error) {
+      return error as MycnetError;
+    }
+    throw new assert.AssertionError({ message: "it did not fail" });
+  }
+
+  async [Symbol.asyncDispose]() {
+    for (const messenger of this.messengers.values()) messenger[Symbol.dispose]();
+    for (const node of this.nodes.values()) await node.stop();
+    assert.equal(this.host.pendingTimers, 0, "a timer was left behind");
+    assert.equal(this.net.open.length, 0, "a connection was left open");
+  }
+}
