@@ -5,7 +5,7 @@
  * What is promised at 30% loss (each packet, either way, UDP and TCP): under `lan`,
  * five members declare nobody dead. Of 1,000 simulated clusters of five that lost as
  * much and had no stream to fall back on, none declared a death in 20 seconds; the
- * project's quicker default did in a quarter of them, because two seconds of
+ * project's quicker default did in a quarter of them, because three seconds of
  * suspicion are not always enough for a refutation to get through.
  */
 import assert from "node:assert/strict";

@@ -169,6 +169,10 @@ func serve(name, bind, key, meta string) error {
 		return err
 	}
 	config := memberlist.DefaultLocalConfig()
+	// Its thrift would cost tests up to 18 s now and then, when a word is missed.
+	config.RetransmitMult = 4
+	config.SuspicionMaxTimeoutMult = 2
+	config.PushPullInterval = 2 * time.Second
 	config.Name = name
 	config.BindAddr, config.AdvertiseAddr = host, host
 	config.BindPort, config.AdvertisePort = port, port
