@@ -51,7 +51,7 @@ function formed(
       }
     },
   });
-  for (let i = 0; i < members; i++) cluster.add(`m${i}`);
+  for (let i = 0; i < members; i++) cluster.add(`m${i}`, { expectedMembers: members });
   cluster.form();
   return cluster;
 }

@@ -12,6 +12,7 @@
 import { formatAddress } from "./address.ts";
 import type { Versions } from "./versions.ts";
 import { decodeUtf8, encodeUtf8 } from "../utf8.ts";
+import { MsgpackWriter } from "./wire/msgpack.ts";
 
 /** What a member says of itself at one incarnation. Immutable. */
 export interface Card {
@@ -70,6 +71,8 @@ const maxSaid = 6;
 
 /** Holds names and cards for one or many views. */
 export class CardStore {
+  /** Where the state of a whole view is written before it leaves: large, and needed rarely. */
+  readonly scratch: MsgpackWriter = new MsgpackWriter(0);
   readonly #names: (Name | undefined)[] = [];
   readonly #freeNames: number[] = [];
   readonly #cards: (Stored | undefined)[] = [];

@@ -10,3 +10,4 @@ export { type SwimConfig, swimPresets } from "./config.ts";
 export { type Card, CardStore } from "./cards.ts";
 export { formatAddress, parseIp } from "./address.ts";
 export { type GossipCipher, GossipKeyring, maxKeys } from "./wire/keyring.ts";
+export type { MsgpackWriter } from "./wire/msgpack.ts";

@@ -102,7 +102,7 @@ export class Streams {
   localState(join: boolean): Uint8Array {
     const { table, store, delegate } = this.#c;
     const userState = delegate.localState?.(join) ?? empty;
-    const writer = new MsgpackWriter(64 + 128 * table.size + userState.length);
+    const writer = store.scratch.reset();
     writer.byte(messageType.pushPull).map(3).key("Join").bool(join);
     writer.key("Nodes").uint(table.size).key("UserStateLen").uint(userState.length);
     table.each((id) => {
@@ -112,7 +112,7 @@ export class Streams {
       writer.key("Port").uint(port).key("State").uint(table.state(id) - stateOf.alive).key("Vsn");
       writeVersions(writer, versions);
     });
-    return writer.put(userState).view(); // Large, and copied on its way out in any case.
+    return writer.put(userState).view(); // Until the next one: it is copied on its way out.
   }
 
   /** Merges the other side's state. Returns why not, if it was refused. */

@@ -222,6 +222,26 @@ Deno.test("replacing without end keeps the queue small", () => {
   assert.deepEqual(taken(queue, 1000, 1).length, 5);
 });
 
+Deno.test("who hears that a rumour is done may use the queue, and finds nothing of it left", () => {
+  const queue = new TransmitQueue(4);
+  const heard: string[] = [];
+  const add = (text: string, key: string) =>
+    queue.add(rumour(text), key, () => {
+      heard.push(text);
+      if (text.length > 2) return;
+      queue.remove(key === "x" ? "y" : "x");
+      add(`${text}${text}`, key);
+    });
+  add("ab", "x");
+  add("cd", "y");
+  assert.deepEqual(taken(queue, 100, 1), ["cd", "ab"]);
+  assert.deepEqual(heard.slice(0, 2).sort(), ["ab", "cd"]);
+  assert.equal(queue.size, 1);
+  assert.equal(taken(queue, 100, 1).length, 1);
+  assert.equal(queue.size, 0);
+  assert.deepEqual(taken(queue, 100, 1), []);
+});
+
 Deno.test("times and counts grow with the logarithm of the size", () => {
   assert.deepEqual([1, 9, 10, 99, 100, 10_000].map((n) => retransmitLimit(4, n)), [
     4,

@@ -6,17 +6,15 @@
  * the same key replaces an older one: it cannot matter any more. Taking fills a
  * packet greedily, and what was taken moves one bucket up or is done. The number
  * of rumours is bounded; what has been sent most often gives way first.
+ *
+ * A rumour is a place in a few arrays, and a bucket a list through one of them, from
+ * the one that came last to the one that came first: ten thousand views with a
+ * hundred rumours each are no burden to the collector of garbage.
  */
 
-/** One rumour. */
-interface Entry {
-  /** Undefined once it was replaced or removed. */
-  bytes: Uint8Array | undefined;
-  readonly key: number | string | undefined;
-  readonly done: (() => void) | undefined;
-  /** How often it has been sent. */
-  sent: number;
-}
+/** Of a place: the next older and the next newer one in its bucket, and how often it has been sent. */
+const [older, newer, sent, linksEach] = [0, 1, 2, 3] as const;
+const none = -1;
 
 /** Those that do not fit are passed over so often before a search ends. */
 const maxMisses = 32;
@@ -24,14 +22,19 @@ const maxMisses = 32;
 /** A queue of rumours, each sent a limited number of times. */
 export class TransmitQueue {
   readonly #maxEntries: number;
-  readonly #buckets: Entry[][] = [];
-  readonly #keyed: Map<number | string, Entry> = new Map();
+  /** By place; undefined where it is free. */
+  readonly #bytes: (Uint8Array | undefined)[] = [];
+  readonly #keys: (number | string | undefined)[] = [];
+  readonly #done: Map<number, () => void> = new Map();
+  #links: Int32Array = new Int32Array();
+  /** The first free place; the others follow as older ones. */
+  #free: number = none;
+  /** The newest rumour of each bucket. */
+  readonly #newest: number[] = [];
+  readonly #places: Map<number | string, number> = new Map();
   // Used within one call only, and empty between calls.
-  readonly #taken: Entry[] = [];
-  readonly #passed: Entry[] = [];
+  readonly #taken: number[] = [];
   #size = 0;
-  /** Replaced ones that still stand in a bucket. */
-  #stale = 0;
 
   /** Holds at most `maxEntries` rumours. */
   constructor(maxEntries: number) {
@@ -43,6 +46,11 @@ export class TransmitQueue {
     return this.#size;
   }
 
+  /** True if a rumour with this key waits. */
+  has(key: number | string): boolean {
+    return this.#places.has(key);
+  }
+
   /**
    * Adds a rumour, which is kept, not copied. One with the same key is replaced.
    * `done` is called once, when it has been sent as often as it should, was
@@ -51,25 +59,21 @@ export class TransmitQueue {
   add(bytes: Uint8Array, key?: number | string, done?: () => void): void {
     if (key !== undefined) this.remove(key);
     if (this.#size >= this.#maxEntries) this.#evict();
-    const entry: Entry = { bytes, key, done, sent: 0 };
-    if (this.#buckets.length === 0) this.#buckets.push([]);
-    this.#buckets[0]!.push(entry);
-    if (key !== undefined) this.#keyed.set(key, entry);
+    const place = this.#take();
+    this.#bytes[place] = bytes;
+    this.#keys[place] = key;
+    if (done !== undefined) this.#done.set(place, done);
+    if (key !== undefined) this.#places.set(key, place);
+    this.#enter(place, 0);
     this.#size++;
-  }
-
-  /** True if a rumour with this key waits. */
-  has(key: number | string): boolean {
-    return this.#keyed.has(key);
   }
 
   /** Removes the rumour with a key. */
   remove(key: number | string): void {
-    const entry = this.#keyed.get(key);
-    if (entry === undefined) return;
-    this.#stale++;
-    if (this.#stale > 2 * this.#size + 64) this.#compact();
-    this.#finish(entry);
+    const place = this.#places.get(key);
+    if (place === undefined) return;
+    this.#leave(place);
+    this.#release(place)?.();
   }
 
   /**
@@ -86,96 +90,127 @@ export class TransmitQueue {
   ): number {
     if (this.#size === 0) return 0;
     let free = bytes;
-    let count = 0;
     let misses = 0;
-    const buckets = this.#buckets;
     const taken = this.#taken;
-    const passed = this.#passed;
     // Upwards; what is taken moves up only afterwards, or it would be taken twice.
-    for (let sent = 0; sent < buckets.length; sent++) {
-      const bucket = buckets[sent]!;
-      let kept = bucket.length;
-      while (kept > 0 && count < maxCount && misses < maxMisses && free > overhead) {
-        const entry = bucket[--kept]!;
-        const { bytes } = entry;
-        if (bytes === undefined) this.#stale--;
-        else if (bytes.length + overhead > free) {
-          misses++;
-          passed.push(entry);
-        } else {
-          free -= bytes.length + overhead;
-          count++;
-          into.push(bytes);
-          entry.sent++;
-          taken.push(entry);
+    for (let bucket = 0; bucket < this.#newest.length; bucket++) {
+      let place = this.#newest[bucket]!;
+      while (place !== none) {
+        if (taken.length >= maxCount || misses >= maxMisses || free <= overhead) {
+          this.#moveUp(limit);
+          return bytes - free;
         }
+        const next = this.#links[place * linksEach + older]!;
+        const rumour = this.#bytes[place]!;
+        if (rumour.length + overhead > free) misses++;
+        else {
+          free -= rumour.length + overhead;
+          into.push(rumour);
+          this.#leave(place);
+          taken.push(place);
+        }
+        place = next;
       }
-      bucket.length = kept;
-      while (passed.length > 0) bucket.push(passed.pop()!);
-      if (count >= maxCount || misses >= maxMisses || free <= overhead) break;
     }
     this.#moveUp(limit);
     return bytes - free;
   }
 
-  /** From the last taken to the first, so that in its new bucket the newest stands last again. */
-  #moveUp(limit: number): void {
-    const buckets = this.#buckets;
-    const taken = this.#taken;
-    const finished = this.#passed;
-    while (taken.length > 0) {
-      const entry = taken.pop()!;
-      if (entry.sent >= limit) {
-        finished.push(entry);
-        continue;
-      }
-      while (buckets.length <= entry.sent) buckets.push([]);
-      buckets[entry.sent]!.push(entry);
-    }
-    while (buckets.length > 0 && buckets.at(-1)!.length === 0) buckets.pop();
-    // Last, because `done` may add to the queue.
-    while (finished.length > 0) this.#finish(finished.pop()!);
-  }
-
   /** Drops everything; no `done` is called. */
   clear(): void {
-    this.#buckets.length = 0;
-    this.#keyed.clear();
+    this.#bytes.length = 0;
+    this.#keys.length = 0;
+    this.#done.clear();
+    this.#links = new Int32Array();
+    this.#free = none;
+    this.#newest.length = 0;
+    this.#places.clear();
     this.#size = 0;
-    this.#stale = 0;
   }
 
-  #compact(): void {
-    for (let i = 0; i < this.#buckets.length; i++) {
-      this.#buckets[i] = this.#buckets[i]!.filter((entry) => entry.bytes !== undefined);
+  /** From the last taken to the first, so that in its new bucket the newest is the newest again. */
+  #moveUp(limit: number): void {
+    const taken = this.#taken;
+    let finished: (() => void)[] | undefined;
+    while (taken.length > 0) {
+      const place = taken.pop()!;
+      const times = this.#links[place * linksEach + sent]! + 1;
+      if (times < limit) {
+        this.#enter(place, times);
+        continue;
+      }
+      const done = this.#release(place);
+      if (done !== undefined) (finished ??= []).push(done);
     }
-    this.#stale = 0;
+    while (this.#newest.length > 0 && this.#newest.at(-1) === none) this.#newest.pop();
+    // Last, because `done` may add to the queue.
+    for (const done of finished ?? []) done();
   }
 
-  #finish(entry: Entry): void {
-    if (entry.bytes === undefined) return;
-    entry.bytes = undefined;
+  /** A free place. */
+  #take(): number {
+    const place = this.#free;
+    if (place !== none) {
+      this.#free = this.#links[place * linksEach + older]!;
+      return place;
+    }
+    const added = this.#bytes.push(undefined) - 1;
+    this.#keys.push(undefined);
+    if (this.#links.length <= added * linksEach) {
+      const grown = new Int32Array(Math.max(8, Math.ceil(added * 1.5)) * linksEach);
+      grown.set(this.#links);
+      this.#links = grown;
+    }
+    return added;
+  }
+
+  /** Becomes the newest of a bucket. */
+  #enter(place: number, times: number): void {
+    const newest = this.#newest;
+    while (newest.length <= times) newest.push(none);
+    const before = newest[times]!;
+    const at = place * linksEach;
+    this.#links[at + older] = before;
+    this.#links[at + newer] = none;
+    this.#links[at + sent] = times;
+    if (before !== none) this.#links[before * linksEach + newer] = place;
+    newest[times] = place;
+  }
+
+  /** Is no longer in its bucket. */
+  #leave(place: number): void {
+    const links = this.#links;
+    const at = place * linksEach;
+    const [before, after] = [links[at + older]!, links[at + newer]!];
+    if (before !== none) links[before * linksEach + newer] = after;
+    if (after !== none) links[after * linksEach + older] = before;
+    else this.#newest[links[at + sent]!] = before;
+  }
+
+  /** Frees the place of one that is in no bucket any more. Whom to tell that it is done. */
+  #release(place: number): (() => void) | undefined {
+    const key = this.#keys[place];
+    this.#bytes[place] = this.#keys[place] = undefined;
+    this.#links[place * linksEach + older] = this.#free;
+    this.#free = place;
     this.#size--;
-    if (entry.key !== undefined && this.#keyed.get(entry.key) === entry) {
-      this.#keyed.delete(entry.key);
-    }
-    entry.done?.();
+    if (key !== undefined) this.#places.delete(key);
+    if (this.#done.size === 0) return undefined;
+    const done = this.#done.get(place);
+    this.#done.delete(place);
+    return done;
   }
 
   #evict(): void {
-    for (let sent = this.#buckets.length - 1; sent >= 0; sent--) {
-      const bucket = this.#buckets[sent]!;
-      // The oldest of those sent most often stands first.
-      const at = bucket.findIndex((entry) => entry.bytes !== undefined);
-      if (at < 0) {
-        this.#stale -= bucket.length;
-        bucket.length = 0;
-        continue;
+    for (let bucket = this.#newest.length - 1; bucket >= 0; bucket--) {
+      let place = this.#newest[bucket]!;
+      if (place === none) continue;
+      // The oldest of those sent most often.
+      for (let next = place; next !== none; next = this.#links[place * linksEach + older]!) {
+        place = next;
       }
-      this.#stale -= at;
-      const [entry] = bucket.splice(0, at + 1).slice(-1);
-      this.#finish(entry!);
-      return;
+      this.#leave(place);
+      return this.#release(place)?.();
     }
   }
 }

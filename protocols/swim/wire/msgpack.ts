@@ -233,6 +233,7 @@ export class MsgpackReader {
 
 /** Writes into a buffer of its own, which grows and is used again. */
 export class MsgpackWriter {
+  /** What has been written so far is the first `at` bytes of it. */
   bytes: Uint8Array<ArrayBuffer>;
   /** How much is written. */
   at = 0;

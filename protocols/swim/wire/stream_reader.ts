@@ -13,7 +13,7 @@ import { AckFields, AliveFields, messageType, PingFields } from "./messages.ts";
 import { empty, MsgpackReader, WireError } from "./msgpack.ts";
 import { decodeUtf8 } from "../../utf8.ts";
 
-/** A whole message of a stream. Bytes are views that belong to the reader. */
+/** A whole message of a stream. Bytes are views of what was pushed last or is held, valid until the next push. */
 export type StreamMessage =
   | {
     readonly type: "push_pull";
@@ -80,9 +80,19 @@ export class StreamReader {
    * @throws {WireError} if it can never be one; {@linkcode UndecryptableError}.
    */
   push(bytes: Uint8Array): StreamMessage | undefined {
+    // What comes in one piece is read where it stands.
+    if (this.#length === 0 && bytes.length > 0) {
+      this.#bound(bytes.length);
+      const message = this.#read(bytes);
+      if (message === undefined) this.#keep(bytes);
+      return message;
+    }
     this.#keep(bytes);
     if (this.#length < this.#wanted) return undefined;
-    const whole = this.#held.subarray(0, this.#length);
+    return this.#read(this.#held.subarray(0, this.#length));
+  }
+
+  #read(whole: Uint8Array): StreamMessage | undefined {
     if (whole[0] === messageType.encrypted) {
       const plain = this.#decrypt(whole);
       return plain === undefined ? undefined : this.#unwrap(plain, true);
@@ -93,11 +103,15 @@ export class StreamReader {
     return this.#unwrap(whole, false);
   }
 
-  #keep(bytes: Uint8Array): void {
-    const length = this.#length + bytes.length;
+  #bound(length: number): void {
     if (length > this.#maxBytes + crcOverhead) {
       throw new WireError(`more than ${this.#maxBytes} bytes on one stream`);
     }
+  }
+
+  #keep(bytes: Uint8Array): void {
+    const length = this.#length + bytes.length;
+    this.#bound(length);
     if (length > this.#held.length) {
       const grown = new Uint8Array(Math.max(1024, length, 2 * this.#held.length));
       grown.set(this.#held.subarray(0, this.#length));

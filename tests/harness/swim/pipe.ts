@@ -6,6 +6,7 @@
  * refused after a round trip; where no machine answers it times out.
  */
 import type { SwimStream } from "@mycnet/protocols/swim";
+import type { Timer } from "../../../core/kernel/host.ts";
 import type { Network } from "../../../core/simulation/network.ts";
 import type { Scheduler } from "../../../core/simulation/scheduler.ts";
 import type { Site } from "./site.ts";
@@ -33,7 +34,7 @@ export class Pipe {
   readonly #near: Site;
   readonly #nearProcess: number;
   readonly #stream: SwimStream;
-  #served: SwimStream | undefined;
+  readonly #deadline: Timer;
 
   /** Dials. */
   constructor(cluster: PipeWorld, near: Site, stream: SwimStream) {
@@ -42,7 +43,8 @@ export class Pipe {
     this.#nearProcess = near.process;
     this.#stream = stream;
     const { scheduler } = cluster;
-    scheduler.after(stream.deadlineMs - cluster.clock(near), () => this.#timeOut());
+    const leftMs = stream.deadlineMs - cluster.clock(near);
+    this.#deadline = scheduler.after(leftMs, () => this.#timeOut());
     const far = cluster.at(stream.to);
     if (far === undefined) return; // Nobody has that address: silence.
     const farProcess = far.process;
@@ -67,7 +69,6 @@ export class Pipe {
       this.#cluster.task(far, () => {
         if (far.process !== process) return this.#back(far, undefined);
         const served = far.machine.accept(this.#near.address, clock(far));
-        this.#served = served;
         served?.handleBytes(request, clock(far));
         const answer = served?.takeOutput();
         if (served?.done === false) served.handleClosed("closed", clock(far));
@@ -101,6 +102,8 @@ export class Pipe {
     this.#cluster.task(this.#near, () => {
       if (this.#over) return;
       run();
+      // It would keep alive what the stream has read, whole views of thousands.
+      if (this.#stream.done) this.#deadline[Symbol.dispose]();
       this.#cluster.settle(this.#near);
     });
   }
