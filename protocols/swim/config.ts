@@ -127,7 +127,7 @@ export interface SwimConfig {
   readonly maxStreamBytes: number;
 }
 
-/** The project's defaults: the seeds' values, quick at small size, memberlist's bounds at scale. */
+/** The project's defaults: quick at small size, memberlist's bounds at scale. */
 const defaults: SwimConfig = Object.freeze({
   probeIntervalMs: 1000,
   probeTimeoutMs: 500,

@@ -55,6 +55,24 @@ Deno.test("the demo survives its kill: every call answered, the node back, nothi
   await assertNothingLeft(folder.path);
 });
 
+Deno.test("a demo that is kept answers at the address it shows, and ends well on Ctrl-C", async () => {
+  await using folder = await tempFolder();
+  await using demo = startMycnet(["demo", "--keep"], {
+    env: { TMPDIR: folder.path },
+    patienceMs: 120_000,
+  });
+  const admin = await demo.line(
+    "its address",
+    (line) => /kept running at (http\S+);/.exec(line)?.[1],
+  );
+  const probe = await fetch(`${admin}/livez`);
+  assert.deepEqual([probe.status, await probe.text()], [200, ""]);
+  demo.signal("SIGINT");
+  assert.equal((await demo.ended()).code, 0, demo.stdout.join("\n"));
+  assert.match(demo.stdout.join("\n"), /The cluster survived/);
+  await assertNothingLeft(folder.path);
+});
+
 /** What the demo says when it reaches a moment, and the signal that it gets there. */
 const interruptions: readonly [signal: Deno.Signal, at: RegExp][] = [
   ["SIGTERM", /starting five processes/],

@@ -77,13 +77,14 @@ async function runParent(context: Context, demo: DemoRuntime): Promise<number> {
   const { io, out, runtime } = context;
   const interrupt = new AbortController();
   let last = "";
+  let kept = false;
   using _signals = io.onSignal((signal) => {
     last = signal;
     interrupt.abort(new MycnetError("cancelled", `stopped by ${signal}`));
   });
   const keep = async (admin: string | undefined, folder: string): Promise<void> => {
+    kept = true;
     if (out.json) out.value({ event: "kept", admin, folder });
-    else out.line(`admin ${admin}   keys and tokens in ${folder}/state/nodes`);
     await new Promise<void>((resolve) =>
       interrupt.signal.addEventListener("abort", () => resolve())
     );
@@ -101,7 +102,7 @@ async function runParent(context: Context, demo: DemoRuntime): Promise<number> {
   } finally {
     stage[Symbol.dispose]();
   }
-  const interrupted = last !== "" && !context.options.keep;
+  const interrupted = last !== "" && !kept;
   if (out.json) out.value({ event: "verdict", ...verdict });
   else if (interrupted) out.note(`Stopped by ${last}; nothing was left behind.`);
   else conclusion(verdict, (style, text) => out.style(style, text)).forEach((it) => out.line(it));

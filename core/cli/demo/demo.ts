@@ -83,6 +83,7 @@ class Demo {
   readonly #gossip = new Map<string, string>();
   #status = "creating the cluster";
   #ending = false;
+  #kept = false;
 
   constructor(options: DemoOptions, folder: string) {
     this.#options = options;
@@ -124,8 +125,10 @@ class Demo {
       this.#say("all is well again");
       await this.#host.sleep(calmMs / 3, this.#options.signal);
       if (keep !== undefined) {
-        this.#say("kept running; press Ctrl-C to end");
-        await keep(this.#admins.get(cast[0].id), this.#folder);
+        const admin = this.#admins.get(cast[0].id);
+        this.#say(`kept running at ${admin}; keys and tokens in ${this.#folder}; Ctrl-C ends it`);
+        await keep(admin, this.#folder);
+        this.#kept = true;
       }
       await this.#finish();
       return this.#story.verdict();
@@ -270,7 +273,9 @@ class Demo {
   }
 
   async #within(what: string, promise: Promise<unknown>): Promise<void> {
-    const { stepMs = 20_000, signal } = this.#options;
+    const { stepMs = 20_000 } = this.#options;
+    // The signal that ended the keeping must not end the orderly end that follows it.
+    const signal = this.#kept ? new AbortController().signal : this.#options.signal;
     const over = new AbortController();
     const limit = this.#host.sleep(stepMs, AbortSignal.any([signal, over.signal])).then(() => {
       throw new Error(`it took more than ${stepMs / 1000} s until ${what}`);
