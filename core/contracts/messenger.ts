@@ -5,6 +5,8 @@
 import { type Capability, capability } from "../kernel/plugin.ts";
 import type { Principal } from "@mycnet/protocols/identity";
 import type { Priority } from "@mycnet/protocols/frame";
+import type { ReliabilityLevel } from "@mycnet/protocols/negotiation";
+import type { DatabaseSync } from "node:sqlite";
 
 /** What a message handler learns besides the bytes. */
 export interface MessageContext {
@@ -18,6 +20,19 @@ export interface MessageContext {
   readonly signal: AbortSignal;
   /** Milliseconds left when it arrived; undefined without a deadline. */
   readonly timeLeftMs: number | undefined;
+  /** What the message was promised; `best-effort` for a request, whose answer is its acknowledgement. */
+  readonly reliability: ReliabilityLevel;
+  /** True if the sender sent it before: this node may have handled it already. Never true for `best-effort`. */
+  readonly redelivered: boolean;
+  /**
+   * For a `guaranteed` message: runs `work` in a transaction of this node's delivery database, in
+   * which the message is also noted as handled. So what `work` writes there happens exactly once,
+   * however often the message arrives and whoever is killed when. Synchronous, since the
+   * transaction holds the database; at most once for each message.
+   * @throws with code `invalid_argument` for a message that is not `guaranteed`; what `work` throws
+   * rolls back, and the message is handled again later.
+   */
+  transaction<T>(work: (database: DatabaseSync) => T): T;
 }
 
 /** Handles a message. What it returns answers a request; a message without an answer ignores it. The bytes are the handler's to keep; small ones share a buffer that cannot be transferred, so transfer a copy. */
@@ -28,6 +43,19 @@ export type NamedHandler = (
 
 /** Options of a send. */
 export interface SendOptions {
+  /**
+   * What the message is promised. Default: what is in force on the link.
+   *
+   * `best-effort`: at most once; resolves when the link has taken it.
+   * `high`: acknowledged, sent again up to 3 times, handled once by one start of the receiver;
+   * resolves when the receiver's handler was called, rejects with `undelivered` otherwise.
+   * `guaranteed`: resolves when it is on disk here (`plugins.delivery`, node.stateDir), and is sent
+   * from then on until the receiver has handled it, over restarts of both.
+   *
+   * Messages of one priority to one node arrive in the order in which they were sent, whichever
+   * of the last two it is.
+   */
+  readonly reliability?: ReliabilityLevel;
   /** Default `"normal"`. */
   readonly priority?: Priority;
   /** Aborting it gives the work up. */
@@ -53,7 +81,7 @@ export type Reply =
 
 /** Sends messages and requests. Errors carry `code` as services' do (see errors.ts in core/kernel). */
 export interface Messenger {
-  /** Sends at most once; resolves when the link has taken it. */
+  /** Sends with the promise that `options.reliability` names. */
   send(node: string, name: string, bytes: Uint8Array, options?: SendOptions): Promise<void>;
   /** Sends and awaits the one answer. Never retried. */
   request(

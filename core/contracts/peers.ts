@@ -150,6 +150,8 @@ export interface PeerLink {
   ): Exchange;
   /** Resolves when the link has room; at once if it has; rejects if it closes or the signal aborts. */
   writable(signal?: AbortSignal): Promise<void>;
+  /** Sends what the delivery says of sequences. Dropped if the link is closed: whoever counts says it again. */
+  ack(payload: Uint8Array): void;
   /** Says goodbye, finishes what is under way (at most `drainTimeoutMs`), then closes. */
   drain(reason: string): Promise<void>;
 }
@@ -183,14 +185,24 @@ export interface PeerHint {
   readonly keep: boolean;
 }
 
+/**
+ * What a link is wanted for. `ordered`: messages whose order counts; the same link for as long as
+ * it is usable. `spread`: a request; the link with the least under way. `bulk`: a stream of bytes;
+ * a link apart from the others where there are several.
+ */
+export type LinkUse = "ordered" | "spread" | "bulk";
+
 /** The peers of this node. */
 export interface Peers {
   /** Every known peer but this node, by id. */
   list(): readonly PeerInfo[];
   /** One peer. */
   get(id: string): PeerInfo | undefined;
-  /** The best usable link to a peer now, or undefined. */
-  link(id: string): PeerLink | undefined;
+  /**
+   * The best usable link to a peer now, or undefined.
+   * @param use what it is wanted for. Default `ordered`.
+   */
+  link(id: string, use?: LinkUse): PeerLink | undefined;
   /** Every usable link, one a peer. */
   links(): readonly PeerLink[];
   /**
@@ -206,6 +218,8 @@ export interface Peers {
   learn(hint: PeerHint): Disposable;
   /** Registers what handles a frame type. One handler a type: a second throws. */
   handle(type: number, handler: MessageHandler): Disposable;
+  /** Registers what hears the acknowledgements of all links; it must not throw. The bytes are valid during the call only. A second throws. */
+  acks(handler: (link: PeerLink, payload: Uint8Array) => void): Disposable;
   /** Says goodbye to one peer on all links. */
   disconnect(id: string, reason: string): Promise<void>;
 }

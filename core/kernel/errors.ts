@@ -44,6 +44,7 @@ export const errorCodes = {
   deadline_exceeded: "Allow more time, or find out what is slow.",
   unavailable: "No healthy node serves this now; try again later.",
   overloaded: "Slow down, or wait for room instead of failing at once.",
+  undelivered: "The node may be down or overloaded: send again later, or with reliability guaranteed.",
   not_found: "Check the name; `mycnet services` lists what there is.",
   unhandled: "The other node has no handler for this; check its version.",
   invalid_argument: "Correct the named field of the input.",

@@ -34,8 +34,12 @@ export interface MessageFields {
   readonly deadlineMs?: number;
   /** Attempts that may still be made further down; retries never multiply. 0 to 255. */
   readonly retryBudget?: number;
-  /** The sender's cumulative sequence, 0 to 2^53-1. */
+  /** The sender's cumulative sequence towards this receiver (protocols/delivery), 0 to 2^53-1. */
   readonly sequence?: number;
+  /** With `sequence`: it counts messages that the sender keeps on disk, and outlives its process. */
+  readonly durable?: boolean;
+  /** With `sequence`: the sender has sent this message before, so the receiver may have seen it. */
+  readonly redelivered?: boolean;
   /** At most 64 bytes of UTF-8. */
   readonly idempotencyKey?: string;
   /** At most 64 bytes of UTF-8. */

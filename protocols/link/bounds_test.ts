@@ -60,7 +60,7 @@ Deno.test("what no honest peer sends ends the link and names the reason", () => 
     [forged(6, 0), /unknown kind 6/],
     [wrongVersion, /version 2 of the wire/],
     [control("link.hello", none), /link\.hello frame on a link that is up/],
-    [control("link.ack", none), /link\.ack frame/],
+    [control("link.hello", none), /link\.hello frame/],
     [control("link.ping", u32().subarray(0, 3)), /ping frame that is too short/],
     [control("link.pong", none), /pong frame that is too short/],
     [control("link.credit", u32(1)), /credit frame that is too short/],
@@ -87,7 +87,7 @@ Deno.test("kinds and control frames of a newer minor version are passed over", (
   const pair = Pair.up();
   const newKind = forged(9, 0);
   newKind[5] = 1;
-  const newControl = control("link.ack", none);
+  const newControl = control("link.hello", none);
   newControl[5] = 1;
   newControl[7] = 0x42;
   pair.acceptor.handleBytes(new Uint8Array([...newKind, ...newControl]), 0);

@@ -300,6 +300,7 @@ class Subject implements LinkHandler {
   health(): void {
     this.#told();
   }
+  ack(): void {}
   roundTrip(): void {
     this.#told();
   }
@@ -324,6 +325,7 @@ const silent: LinkHandler = {
   reset: ignore,
   writable: ignore,
   health: ignore,
+  ack: ignore,
   roundTrip: ignore,
   goodbye: ignore,
   closed: ignore,

@@ -34,6 +34,7 @@ import {
   type GoodbyeCode,
   type LinkCloseReason,
   type LinkCounters,
+  LinkError,
   type LinkHandler,
   type LinkHealth,
   type LinkLimits,
@@ -47,6 +48,7 @@ const lowLane = 3;
 const firstMessageType = 0x0100;
 // Pongs queued and not yet taken: a peer that pings and does not read gets no more.
 const maxQueuedPongs = 16;
+const maxAckBytes = 1024;
 
 /** The state of one end of a link. {@linkcode LinkMachine} documents what its methods promise. */
 export class Lifecycle {
@@ -216,6 +218,16 @@ export class Lifecycle {
     this.#end("goodbye", code, message, "us");
   }
 
+  ack(payload: Uint8Array): void {
+    if (payload.length > maxAckBytes) {
+      throw new LinkError("too_large", `an acknowledgement of ${payload.length} bytes`);
+    }
+    if (this.#writer.bytes + payload.length > this.#limits.maxOutputBytes) {
+      throw new LinkError("overloaded", `${this.#writer.bytes} bytes wait to be written already`);
+    }
+    this.#control(criticalLane, "link.ack", payload);
+  }
+
   /** What was queued has been taken. */
   outputTaken(): void {
     this.#queuedPongs = 0;
@@ -284,6 +296,9 @@ export class Lifecycle {
         return;
       case messageTypes["link.credit"]:
         this.streams.handleCredit(bytes, start, end);
+        return;
+      case messageTypes["link.ack"]:
+        this.#handler.ack(bytes.subarray(start, end));
         return;
       case messageTypes["link.reset"]:
         this.streams.handleReset(bytes, start, end);

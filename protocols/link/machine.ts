@@ -195,6 +195,15 @@ export class LinkMachine {
     this.#streams.grant(stream, bytes);
   }
 
+  /**
+   * Queues an acknowledgement in the critical lane: opaque here, at most 1 KiB (protocols/delivery).
+   * @throws {LinkError} `closed`, `too_large`, `overloaded`.
+   */
+  ack(payload: Uint8Array): void {
+    if (this.#life.state !== "draining") this.#mustBeUp();
+    this.#life.ack(payload);
+  }
+
   /** Gives an exchange up. The peer is told in the lane of the stream, so that it does not overtake. */
   reset(stream: number, code: ResetCode, message = ""): void {
     this.#streams.reset(stream, code, message);

@@ -100,6 +100,9 @@ export class Recorder implements LinkHandler {
   health(status: string): void {
     this.#add(["health", status]);
   }
+  ack(payload: Uint8Array): void {
+    this.#add(["ack", payload.slice()]);
+  }
   roundTrip(ms: number): void {
     this.#add(["roundTrip", ms]);
   }

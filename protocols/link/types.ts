@@ -186,6 +186,8 @@ export interface LinkHandler {
   reset(stream: number, code: ResetCode, message: string): void;
   /** There is room again after `item` returned false. */
   writable(stream: number): void;
+  /** What the peer's delivery says of sequences (protocols/delivery). Opaque to the link. */
+  ack(payload: Uint8Array): void;
   /** The health changed. */
   health(status: LinkHealth, reason?: string): void;
   /** A round trip was measured: the smoothed time in milliseconds. */

@@ -217,6 +217,7 @@ export class Impostor implements Disposable {
         reset: ignore,
         writable: ignore,
         health: ignore,
+        ack: ignore,
         roundTrip: ignore,
         goodbye: ignore,
         closed: (reason) => this.closed = reason,

@@ -55,6 +55,7 @@ export class End {
       events: {
         up: () => void this.events.push("up"),
         draining: (_link, code, _message, by) => void this.events.push(`draining ${code} ${by}`),
+        ack: (_link, payload) => void this.events.push(`ack ${payload.length}`),
         health: (link) => void this.events.push(`health ${link.health}`),
         down: (_link, reason) => {
           this.reason = reason;

@@ -176,11 +176,11 @@ export class Exchanges implements ExchangeOwner {
   }
 
   end(stream: number): void {
-    this.#quietly(() => this.#setup.machine.end(stream));
+    this.quietly(() => this.#setup.machine.end(stream));
   }
 
   grant(stream: number, bytes: number): void {
-    this.#quietly(() => this.#setup.machine.grant(stream, bytes));
+    this.quietly(() => this.#setup.machine.grant(stream, bytes));
   }
 
   respond(stream: number, fields: MessageFields, body: Uint8Array): boolean {
@@ -205,7 +205,7 @@ export class Exchanges implements ExchangeOwner {
 
   reset(stream: number, code: ResetCode, message: string): void {
     this.#byStream.take(stream);
-    this.#quietly(() => this.#setup.machine.reset(stream, code, message));
+    this.quietly(() => this.#setup.machine.reset(stream, code, message));
   }
 
   #finish(stream: number): LinkExchange | undefined {
@@ -235,11 +235,11 @@ export class Exchanges implements ExchangeOwner {
   #cannotAnswer(stream: number, error: unknown): void {
     const { code, message } = translate(error);
     const reset = code === "too_large" || code === "overloaded" ? code : "internal";
-    this.#quietly(() => this.#setup.machine.reset(stream, reset, message));
+    this.quietly(() => this.#setup.machine.reset(stream, reset, message));
   }
 
   /** Runs a command whose failure means only that the link is closing, of which its users hear anyway. */
-  #quietly(command: () => void): void {
+  quietly(command: () => void): void {
     try {
       command();
     } catch (error) {

@@ -47,6 +47,8 @@ export interface LinkEvents {
   draining(link: Link, code: string, message: string, by: "us" | "peer"): void;
   /** Its health changed. */
   health(link: Link): void;
+  /** The peer acknowledged messages. */
+  ack(link: Link, payload: Uint8Array): void;
   /** It is over; `up` may never have been called. Exactly once. */
   down(link: Link, reason: LinkCloseReason): void;
   /** Its connection is closed, after `down`. Exactly once. */
@@ -230,6 +232,10 @@ export class Link implements PeerLink {
     return this.#room.wait(signal);
   }
 
+  ack(payload: Uint8Array): void {
+    this.#exchanges.quietly(() => this.#machine.ack(payload));
+  }
+
   drain(reason: string): Promise<void> {
     return this.goodbye("recycled", reason);
   }
@@ -349,6 +355,7 @@ export class Link implements PeerLink {
       item: (stream, body) => this.#exchanges.peerItem(stream, body),
       end: (stream) => this.#exchanges.peerEnd(stream),
       writable: (stream) => this.#exchanges.writable(stream),
+      ack: (payload) => this.#events.ack(this, payload),
       reset: (stream, code, message) => this.#exchanges.peerReset(stream, code, message),
       health: () => this.#events.health(this),
       roundTrip: () => {},

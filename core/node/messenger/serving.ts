@@ -5,6 +5,7 @@ import { codeOf, type ErrorCode, errorCodes, MycnetError } from "../../kernel/er
 import type { Logger } from "../../kernel/host.ts";
 import type { MessageFields, Priority } from "@mycnet/protocols/frame";
 import type { Principal } from "@mycnet/protocols/identity";
+import type { ReliabilityLevel } from "@mycnet/protocols/negotiation";
 import type { ResetCode } from "@mycnet/protocols/link";
 import type { Member } from "../bag.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
@@ -27,6 +28,8 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
   readonly name: string;
   readonly priority: Priority;
   readonly timeLeftMs: number | undefined;
+  readonly reliability: ReliabilityLevel = "best-effort";
+  readonly redelivered: boolean = false;
   readonly #setup: ServingSetup;
   readonly #link: PeerLink;
   readonly #exchange: IncomingExchange | undefined;
@@ -59,6 +62,13 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
       if (this.#ended !== undefined) this.#abort.abort(this.#ended);
     }
     return this.#abort.signal;
+  }
+
+  transaction<T>(): T {
+    throw new MycnetError(
+      "invalid_argument",
+      `"${this.name}" was sent ${this.reliability}; only a guaranteed message has a transaction`,
+    );
   }
 
   /** True once it was answered, failed or given up. */

@@ -37,6 +37,7 @@ export interface ConnectionsSetup {
     up(link: Link, hello: Hello): void;
     draining(link: Link, code: string, message: string): void;
     health(link: Link): void;
+    ack(link: Link, payload: Uint8Array): void;
     down(link: Link, reason: LinkCloseReason): void;
   };
 }
@@ -179,6 +180,7 @@ export class Connections {
         },
         draining: events.draining,
         health: events.health,
+        ack: events.ack,
         down: (link, reason) => {
           shaken();
           events.down(link, reason);

@@ -69,6 +69,7 @@ export class NodePeers implements Peers, AsyncDisposable {
   readonly #waiting = new Waiting();
   readonly #demands = new Map<string, Promise<void>>();
   readonly #sweep: Disposable;
+  #acks: ((link: PeerLink, payload: Uint8Array) => void) | undefined;
   #lost = 0;
   #refused = 0;
 
@@ -114,6 +115,7 @@ export class NodePeers implements Peers, AsyncDisposable {
         },
         draining: (link, code, message) => this.#table.draining(link, code, message),
         health: (link) => this.#table.health(link),
+        ack: (link, payload) => this.#acks?.(link, payload),
         down: (link, reason) => this.#down(link, reason),
       },
     });
@@ -218,6 +220,14 @@ export class NodePeers implements Peers, AsyncDisposable {
         if (this.#handlers.get(type) === handler) this.#handlers.delete(type);
       },
     };
+  }
+
+  acks(handler: (link: PeerLink, payload: Uint8Array) => void): Disposable {
+    if (this.#acks !== undefined) {
+      throw new MycnetError("duplicate_handler", "acknowledgements have a handler already");
+    }
+    this.#acks = handler;
+    return { [Symbol.dispose]: () => void (this.#acks = undefined) };
   }
 
   async disconnect(id: string, reason: string): Promise<void> {

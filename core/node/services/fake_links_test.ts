@@ -192,6 +192,8 @@ export class FakeLink implements PeerLink {
     return this.usable ? Promise.resolve() : Promise.reject(new MycnetError("unavailable", "gone"));
   }
 
+  ack(): void {}
+
   drain(): Promise<void> {
     this.cut();
     return Promise.resolve();
@@ -276,6 +278,10 @@ export class FakePeers implements Peers {
     if (this.handlers.has(type)) throw new MycnetError("duplicate_handler", `type ${type}`);
     this.handlers.set(type, handler);
     return { [Symbol.dispose]: () => void this.handlers.delete(type) };
+  }
+
+  acks(): Disposable {
+    return { [Symbol.dispose]() {} };
   }
 
   disconnect(id: string): Promise<void> {
