@@ -2,10 +2,12 @@
  * The raw limits of this machine, alone: the echo of bench/bare over each kind
  * of socket. What the other benches divide by.
  *
- *     deno run -A bench/bare.ts [--seconds 3] [--inflight 1,256] [--json]
+ *     deno run -A bench/bare.ts [--seconds 3] [--inflight 1,256] [--placement apart]
+ *                               [--json]
  */
 import type { LoadOptions, Round } from "./lib/load.ts";
-import { makeCluster } from "./lib/cluster.ts";
+import { type BenchCluster, makeCluster } from "./lib/cluster.ts";
+import { coresOf, placed, type Placement } from "./lib/cores.ts";
 import type { BenchOptions } from "./lib/options.ts";
 import { Program } from "./lib/program.ts";
 import type { Report } from "./lib/report.ts";
@@ -19,29 +21,33 @@ export const bareProgram: URL = new URL("./programs/bare.ts", import.meta.url);
 
 /** Both sides of an echo; disposing ends them. */
 export interface BarePair extends AsyncDisposable {
+  /** The side that serves; over memory, the same program as the caller's. */
+  readonly server: Program<string>;
   /** The side that calls. */
-  readonly caller: Program;
+  readonly caller: Program<string>;
 }
 
-/** Starts an echo and its caller, each in a process of its own; over memory, in one. */
+/** Starts an echo and its caller (with `copies`, one that takes bytes and one that sends them), each in a process of its own; over memory, in one. */
 export async function startBare(
   kind: SocketKind | "memory",
-  cluster: Awaited<ReturnType<typeof makeCluster>>,
+  cluster: BenchCluster,
+  placement: Placement = "free",
+  copies = false,
 ): Promise<BarePair> {
   await using stack = new AsyncDisposableStack();
   const argument = (id: string, address?: string): BareArgument => ({
     kind,
+    copies,
     ...(kind === "tls" && { files: cluster.files(id) }),
     ...(address !== undefined && { address }),
   });
-  let address: string | undefined;
-  if (kind !== "memory") {
-    const server = stack.use(await Program.start<string>(bareProgram, argument("server")));
-    address = server.ready;
-  }
-  const caller = stack.use(await Program.start(bareProgram, argument("client", address)));
+  const cores = coresOf(placement);
+  const start = async (id: string, core?: number, address?: string) =>
+    stack.use(await Program.start<string>(bareProgram, argument(id, address), [], core));
+  const server = kind === "memory" ? undefined : await start("server", cores.server);
+  const caller = await start("client", cores.caller, server?.ready);
   const owned = stack.move();
-  return { caller, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { server: server ?? caller, caller, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Measures them. */
@@ -50,11 +56,11 @@ export async function benchBare(options: BenchOptions): Promise<Report> {
     { id: "server", type: "sclerotia" },
     { id: "client", type: "sclerotia" },
   ]);
-  const { seconds, rounds } = options;
+  const { seconds, rounds, placement } = options;
   const ms = seconds * 1000 / rounds;
   const rows: Report["rows"][number][] = [];
   for (const kind of ["memory", ...socketKinds] as const) {
-    await using pair = await startBare(kind, cluster);
+    await using pair = await startBare(kind, cluster, placement);
     const side = (what: string, inFlight: number, forMs = ms) => () =>
       pair.caller.ask<Round>("load", { what, inFlight, ms: forMs } satisfies LoadOptions);
     for (const what of ["message", "coded"]) await side(what, 256, seconds * 150)();
@@ -75,8 +81,8 @@ export async function benchBare(options: BenchOptions): Promise<Report> {
   }
   return {
     bench: "bare",
-    what: `coalesced framed echo and nothing else; medians of ${rounds} rounds, ` +
-      `${seconds} s in all for each row`,
+    what: `coalesced framed echo and nothing else, ${placed(placement)}; medians of ${rounds} ` +
+      `rounds, ${seconds} s in all for each row`,
     columns: [
       { key: "socket", title: "socket" },
       { key: "inFlight", title: "in flight" },

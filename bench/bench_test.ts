@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { benchBare } from "./bare.ts";
+import { benchBulk } from "./bulk.ts";
 import { benchCalls } from "./calls.ts";
+import { coresOf, onCore, placed } from "./lib/cores.ts";
 import { type BenchOptions, defaultOptions, parseOptions, transports } from "./lib/options.ts";
 import { documentOf, renderDocument, renderReport, type Report } from "./lib/report.ts";
 import { alternate, median, medianRatio } from "./lib/rounds.ts";
 import { benchMemory } from "./memory.ts";
+import { benchOneWay } from "./oneway.ts";
+import { benchPeers } from "./peers.ts";
+import { benchPriorities } from "./priorities.ts";
 import { benchStart } from "./start.ts";
 import { assertFigures } from "./testing.ts";
 
@@ -50,6 +55,8 @@ Deno.test("the bench of calls sets messages and typed calls beside a bare echo",
     "ratio",
     "perSecond",
     "barePerSecond",
+    "cpu",
+    "bareCpu",
     "p50",
     "bareP50",
     "p99",
@@ -65,8 +72,63 @@ Deno.test("the bench of memory tells what a node and a link cost", async () => {
     "a node, idle",
     "a bare server, 2 connections",
     "a node, 2 links",
+    "a stalled peer: 200 senders that wait",
+    "a stalled peer: 200 senders that do not wait",
   ]);
-  assertFigures(report, ["resident"]);
+  assertFigures(report, ["resident", "sent"]);
+});
+
+Deno.test("the bench of one-way messages has a row for each promise and kind of socket", async () => {
+  const report = await benchOneWay(tiny);
+  assert.deepEqual(
+    report.rows.map(({ transport, promised }) => `${transport}: ${promised}`),
+    ["tcp", "tls"].flatMap((transport) =>
+      ["best-effort", "high", "guaranteed"].map((promised) => `${transport}: ${promised}`)
+    ),
+  );
+  assertFigures(report, ["perSecond", "barePerSecond", "ratio"]);
+});
+
+Deno.test("the bench of streams of bytes sets them beside a bare copy", async () => {
+  const report = await benchBulk(tiny);
+  assert.deepEqual(report.rows.map((it) => it.transport), ["tcp", "tls"]);
+  assertFigures(report, ["ratio", "rate", "bareRate"]);
+});
+
+Deno.test("the bench of priorities tells what a stream and calls leave each other", async () => {
+  const report = await benchPriorities({ ...tiny, transports: ["memory", "tcp"] });
+  assert.deepEqual(report.rows.map(({ transport, calls }) => `${transport}: ${calls}`), [
+    "tcp: every 3 ms",
+    "tcp: back to back",
+  ]);
+  assertFigures(report, ["kept", "p50", "p99", "rate", "aloneRate", "aloneP50", "aloneP99"]);
+});
+
+Deno.test("the bench of peers measures those that are installed and names those that are not", async () => {
+  const report = await benchPeers({ ...tiny, install: false });
+  const names = report.rows.map((it) => String(it.peer));
+  for (const name of tiny.peers) {
+    assert.ok(names.some((it) => it.toLowerCase().startsWith(name)), `${name} is in no row`);
+  }
+  const measured = report.rows.filter((it) => it.inFlight !== undefined);
+  if (measured.length > 0) {
+    assertFigures({ ...report, rows: measured }, ["ratio", "perSecond", "theirPerSecond"]);
+  }
+  for (const { what, ratio } of report.rows) {
+    if (ratio === undefined) assert.match(String(what), /^skipped: .+/);
+  }
+});
+
+Deno.test("processes are placed on cores where the system lets us, and the report says where", () => {
+  assert.deepEqual(coresOf("free"), {});
+  assert.match(placed("free"), /by the system/);
+  assert.deepEqual(onCore(undefined, ["echo"]), ["echo"]);
+  assert.deepEqual(onCore(1, ["echo", "it"]), ["taskset", "-c", "1", "echo", "it"]);
+  const apart = coresOf("apart");
+  if (apart.server !== undefined) {
+    assert.notEqual(apart.server, apart.caller);
+    assert.match(placed("together"), /on one core/);
+  }
 });
 
 Deno.test("the bench of starts times an empty program, a program and the command line", async () => {
@@ -102,6 +164,14 @@ Deno.test("options are read from arguments, and a wrong one is named", () => {
   );
   assert.throws(() => parseOptions(["--seconds", "soon"]), /--seconds: a number from 0.01/);
   assert.throws(() => parseOptions(["--inflight", "1,many"]), /--inflight: a number from 1/);
+  assert.deepEqual(parseOptions(["--peers", "nats,erlang", "--no-install"]).peers, [
+    "nats",
+    "erlang",
+  ]);
+  assert.equal(parseOptions(["--placement", "together"]).placement, "together");
+  assert.equal(parseOptions(["--minutes", "0.5"]).minutes, 0.5);
+  assert.throws(() => parseOptions(["--placement", "here"]), /--placement: some of apart,/);
+  assert.throws(() => parseOptions(["--minutes", "0"]), /--minutes: a number from 0.01/);
   assert.deepEqual(parseOptions(["--members", "10,100"]).members, [10, 100]);
   assert.throws(() => parseOptions(["--members", "10,2"]), /--members: a number from 3/);
   assert.throws(() => parseOptions(["--transports", "carrier-pigeon"]), /memory,tcp,tls expected/);

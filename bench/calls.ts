@@ -3,25 +3,29 @@
  * echo on the same kind of socket.
  *
  *     deno run -A bench/calls.ts [--seconds 3] [--rounds 10] [--inflight 1,256]
- *                                [--transports memory,tcp,tls] [--json]
+ *                                [--transports memory,tcp,tls]
+ *                                [--placement apart] [--json]
  *
  * Two processes on loopback a side (over memory: one), the sides taking turns.
  * `request` is `node.request` with 64 bytes; `typed call` is a service's method
  * with zod schemas and MessagePack both ways; `bare + MessagePack` is the bare
  * echo with the same values encoded and decoded on both sides, and nothing else.
+ * Where the two processes run makes a factor of two (lib/cores.ts), so they are
+ * placed; the processor time of a call, both processes together, hardly depends on
+ * that, nor on what else the machine does.
  */
 import { startBare } from "./bare.ts";
 import type { SocketKind } from "./bare/sockets.ts";
 import { type BenchCluster, makeCluster } from "./lib/cluster.ts";
+import { placed } from "./lib/cores.ts";
+import { cpuOf } from "./lib/cpu.ts";
 import type { LoadOptions, Round } from "./lib/load.ts";
-import type { BenchNode } from "./lib/nodes.ts";
 import type { BenchOptions, BenchTransport } from "./lib/options.ts";
-import { Program } from "./lib/program.ts";
+import { startPair } from "./lib/pair.ts";
+import type { Program } from "./lib/program.ts";
 import type { Report } from "./lib/report.ts";
 import { alternate, median, medianRatio } from "./lib/rounds.ts";
 import { runBenches } from "./lib/run.ts";
-
-const nodeProgram = new URL("./programs/node.ts", import.meta.url);
 
 /** The socket that each transport stands on. */
 const socketOf: Readonly<Record<BenchTransport, SocketKind | "memory">> = {
@@ -45,8 +49,11 @@ export async function benchCalls(options: BenchOptions): Promise<Report> {
   }
   return {
     bench: "calls",
-    what: `calls between two processes beside a bare echo of 80-byte frames; medians of ` +
-      `${options.rounds} rounds, ${options.seconds} s in all for each side`,
+    what: `calls between two processes beside a bare echo of 80-byte frames; ` +
+      `${
+        placed(options.placement)
+      }; medians of ${options.rounds} rounds, ${options.seconds} s in ` +
+      `all for each side`,
     columns: [
       { key: "transport", title: "over" },
       { key: "inFlight", title: "in flight" },
@@ -54,6 +61,8 @@ export async function benchCalls(options: BenchOptions): Promise<Report> {
       { key: "ratio", title: "ours/bare" },
       { key: "perSecond", title: "calls/s" },
       { key: "barePerSecond", title: "bare calls/s" },
+      { key: "cpu", title: "CPU ns/call" },
+      { key: "bareCpu", title: "bare CPU ns" },
       { key: "p50", title: "p50 µs" },
       { key: "bareP50", title: "bare p50" },
       { key: "p99", title: "p99 µs" },
@@ -66,23 +75,25 @@ export async function benchCalls(options: BenchOptions): Promise<Report> {
 async function measure(
   transport: BenchTransport,
   cluster: BenchCluster,
-  { seconds, rounds, inFlight: levels }: BenchOptions,
+  { seconds, rounds, inFlight: levels, placement }: BenchOptions,
 ): Promise<Report["rows"]> {
-  await using bare = await startBare(socketOf[transport], cluster);
-  await using ours = await startPair(transport, cluster);
-  const side = (program: Program, what: string, inFlight: number, ms: number) => () =>
-    program.ask<Round>("load", { what, inFlight, ms } satisfies LoadOptions);
+  await using bare = await startBare(socketOf[transport], cluster, placement);
+  await using ours = await startPair({ transport, cluster, placement });
+  const side =
+    (pair: typeof ours | typeof bare, what: string, inFlight: number, ms: number) => () =>
+      loaded(pair, { what, inFlight, ms });
   const sides = (inFlight: number, ms: number) => ({
-    bare: side(bare.caller, "message", inFlight, ms),
-    message: side(ours.caller, "message", inFlight, ms),
-    typed: side(ours.caller, "typed", inFlight, ms),
-    coded: side(bare.caller, "coded", inFlight, ms),
+    bare: side(bare, "message", inFlight, ms),
+    message: side(ours, "message", inFlight, ms),
+    typed: side(ours, "typed", inFlight, ms),
+    coded: side(bare, "coded", inFlight, ms),
   });
   await alternate(2, sides(256, seconds * 200)); // Warms up: compilers have their fill before it counts.
   const rows: Report["rows"][number][] = [];
   for (const inFlight of levels) {
     const results = await alternate(rounds, sides(inFlight, seconds * 1000 / rounds));
-    const of = (name: keyof typeof results, key: keyof Round) => results[name].map((it) => it[key]);
+    const of = (name: keyof typeof results, key: keyof CpuRound) =>
+      results[name].map((it) => it[key]);
     for (const [name, what] of Object.entries(subjects)) {
       const key = name as keyof typeof subjects;
       rows.push({
@@ -92,6 +103,8 @@ async function measure(
         ratio: medianRatio(of(key, "perSecond"), of("bare", "perSecond")),
         perSecond: Math.round(median(of(key, "perSecond"))),
         barePerSecond: Math.round(median(of("bare", "perSecond"))),
+        cpu: median(of(key, "cpuNs")),
+        bareCpu: median(of("bare", "cpuNs")),
         p50: median(of(key, "p50Us")),
         bareP50: median(of("bare", "p50Us")),
         p99: median(of(key, "p99Us")),
@@ -102,26 +115,19 @@ async function measure(
   return rows;
 }
 
-/** Two linked nodes, each in a process of its own; over memory, in one. */
-async function startPair(
-  transport: BenchTransport,
-  cluster: BenchCluster,
-): Promise<AsyncDisposable & { readonly caller: Program }> {
-  await using stack = new AsyncDisposableStack();
-  const argument = (id: string, seed?: string): BenchNode => ({
-    id,
-    type: "sclerotia",
-    transport,
-    ...(transport === "tls" && { stateDir: cluster.stateDir }),
-    ...(seed !== undefined && { seed }),
-  });
-  let seed = "memory://server";
-  if (transport !== "memory") {
-    seed = stack.use(await Program.start<string>(nodeProgram, argument("server"))).ready;
-  }
-  const caller = stack.use(await Program.start(nodeProgram, argument("client", seed)));
-  const owned = stack.move();
-  return { caller, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+/** A round, and the processor time of both sides for each of its calls. */
+interface CpuRound extends Round {
+  readonly cpuNs: number;
+}
+
+async function loaded(
+  { server, caller }: { readonly server: Program; readonly caller: Program },
+  options: LoadOptions,
+): Promise<CpuRound> {
+  const programs = server === caller ? [caller] : [server, caller];
+  const { result, us } = await cpuOf(programs, () => caller.ask<Round>("load", options));
+  const total = us.reduce((a, b) => a + b, 0);
+  return { ...result, cpuNs: 1000 * total / result.calls };
 }
 
 if (import.meta.main) await runBenches([benchCalls]);

@@ -1,8 +1,9 @@
 /**
- * Resident memory: an idle node beside a process that does nothing, and what a
- * link costs beside a bare connection of the same kind (mutual TLS).
+ * Resident memory: an idle node beside a process that does nothing, what a link
+ * costs beside a bare connection of the same kind (mutual TLS), and what a sender
+ * grows by while its peer stands still.
  *
- *     deno run -A bench/memory.ts [--links 100] [--json]
+ *     deno run -A bench/memory.ts [--links 100] [--seconds 3] [--json]
  *
  * The node runs as it does by default (tls, admin, gateway); the other ends of
  * its links are nodes in another process. What a link costs is the growth from no
@@ -19,6 +20,7 @@ import { Program } from "./lib/program.ts";
 import type { Report } from "./lib/report.ts";
 import { alternate, median, medianRatio } from "./lib/rounds.ts";
 import { runBenches } from "./lib/run.ts";
+import { measureStalls } from "./lib/stall.ts";
 import type { BareArgument } from "./programs/bare.ts";
 import type { ClientsArgument } from "./programs/clients.ts";
 
@@ -50,6 +52,7 @@ export async function benchMemory(options: BenchOptions): Promise<Report> {
       ours: () => measureOurs(cluster, ids),
     },
   );
+  const stalls = await measureStalls(cluster, options.seconds);
   const mebibytes = (side: readonly Run[], when: keyof Run) =>
     median(side.map((it) => it[when].resident)) / mebibyte;
   const perLink = (side: readonly Run[], what: keyof Memory) =>
@@ -62,13 +65,19 @@ export async function benchMemory(options: BenchOptions): Promise<Report> {
   const idle = (side: readonly Run[]) => side.map((it) => it.idle.resident);
   return {
     bench: "memory",
-    what: `resident memory, idle and with ${links} links over mutual TLS`,
+    what: `resident memory over mutual TLS: idle, with ${links} links, and with a peer that does ` +
+      `not read`,
     columns: [
       { key: "what", title: "what" },
       { key: "resident", title: "MiB" },
       { key: "perLink", title: "KiB a link" },
-      { key: "held", title: "of these JavaScript's" },
+      { key: "held", title: "JavaScript's" },
       { key: "ratio", title: "ours/bare" },
+      { key: "growth", title: "MiB more" },
+      { key: "heldGrowth", title: "JavaScript's" },
+      { key: "bound", title: "bound" },
+      { key: "sent", title: "sent" },
+      { key: "refused", title: "refused" },
     ],
     rows: [
       { what: "an empty process", resident: mebibytes(empty, "idle") },
@@ -83,6 +92,7 @@ export async function benchMemory(options: BenchOptions): Promise<Report> {
         ...linked(ours),
         ratio: medianRatio(perLink(ours, "resident"), perLink(bare, "resident")),
       },
+      ...stalls,
     ],
   };
 }

@@ -4,14 +4,19 @@
  *     deno task bench [--seconds 3] [--json] …
  *
  * Each is a file of its own and runs alone as well; their options are those of
- * lib/options.ts, and each reads the ones that mean something to it.
+ * lib/options.ts, and each reads the ones that mean something to it. The soak,
+ * which lasts an hour, is a task of its own: `deno task soak`.
  */
 import { benchBare } from "./bare.ts";
+import { benchBulk } from "./bulk.ts";
 import { benchCalls } from "./calls.ts";
 import { benchFalsePositives } from "./false_positives.ts";
 import { benchMembership } from "./membership.ts";
 import { benchMembershipLive } from "./membership_live.ts";
 import { benchMemory } from "./memory.ts";
+import { benchOneWay } from "./oneway.ts";
+import { benchPeers } from "./peers.ts";
+import { benchPriorities } from "./priorities.ts";
 import { runBenches } from "./lib/run.ts";
 import { benchStart } from "./start.ts";
 
@@ -21,6 +26,10 @@ if (import.meta.main) {
     benchMemory,
     benchBare,
     benchCalls,
+    benchPeers,
+    benchOneWay,
+    benchBulk,
+    benchPriorities,
     benchMembership,
     benchFalsePositives,
     benchMembershipLive,

@@ -16,5 +16,8 @@ export const builtIns: BuiltIns = {
   "swim": () => import("./membership/swim.ts"),
   "static": () => import("./discovery/static.ts"),
   "round_robin": () => import("./balancers/round_robin.ts"),
+  "files": () => import("./bulk/files.ts"),
   "http-gateway": () => import("./gateways/http.ts"),
+  "prometheus": () => import("./metrics/prometheus.ts"),
+  "tracing": () => import("./tracing/opentelemetry.ts"),
 };

@@ -4,6 +4,7 @@
  * @module
  */
 export * from "./codec/mod.ts";
+export * from "./delivery/mod.ts";
 export * from "./frame/mod.ts";
 export * from "./identity/mod.ts";
 export * from "./link/mod.ts";

@@ -58,6 +58,17 @@ clusterTest("hello says hello", async () => {
   assert.deepEqual(await outputOf(child), ["Hello, Ada!"]);
 });
 
+clusterTest("a stream goes to another node, and goes on where it broke off", async () => {
+  await using child = startExample("byte_stream.ts");
+  assert.deepEqual(await outputOf(child), [
+    "archive takes backup.tar from byte 0",
+    "archive failed: unavailable",
+    "archive takes backup.tar from byte 3000000",
+    "sent 5000000 of 8000000 bytes, the rest was there",
+    "archive has all of it: true",
+  ]);
+});
+
 clusterTest("hello runs in a folder that only maps the name of the runtime", async () => {
   await using folder = await outsider(["hello.ts"]);
   await using child = startDeno(documented("hello.ts"), { cwd: folder.path });

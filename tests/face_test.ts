@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { defineService, type NodeEvent } from "../mod.ts";
+import { defineService, messages, type NodeEvent } from "../mod.ts";
 import { cliRuntime } from "../core/cli/main.ts";
 import { builtIns } from "../plugins/mod.ts";
 import { createTestCluster } from "../testing.ts";
@@ -71,9 +71,13 @@ clusterTest("one program does with a node all that a node can do", async () => {
   assert.equal(await noted.promise, "node-2");
   server.handle("custom.echo", (it) => it);
   assert.deepEqual(await node.request("node-1", "custom.echo", bytes), bytes);
-  const messages = server.messages("custom.news");
+  const beat = Promise.withResolvers<string>();
+  server.handle(messages.heartbeat, ({ node }) => beat.resolve(node));
+  await node.send("node-1", messages.heartbeat, { node: node.id, timestamp: 0 });
+  assert.equal(await beat.promise, "node-2");
+  const news = server.messages("custom.news");
   assert.deepEqual(await node.broadcast("custom.news", bytes), { sent: 1, failed: [] });
-  assert.equal((await messages.next()).value.from.id, "node-2");
+  assert.equal((await news.next()).value.from.id, "node-2");
   const replies = await Array.fromAsync(node.scatter("custom.echo", bytes));
   assert.deepEqual(replies.map((it) => [it.node, it.ok]), [["node-1", true]]);
   const quorum = await node.quorum("custom.echo", bytes, { nodes: ["node-1"], need: 1 });
@@ -101,7 +105,15 @@ clusterTest("one program does with a node all that a node can do", async () => {
 const aboutKeys = "Keys of the configuration stand under";
 
 Deno.test("the documents name no verb that a node does not have", async () => {
-  await using cluster = await createTestCluster(1);
+  // With every part that a node may have: its verbs are there while the part is.
+  const stateDir = await Deno.makeTempDir();
+  await using _folder = { [Symbol.asyncDispose]: () => Deno.remove(stateDir, { recursive: true }) };
+  await using cluster = await createTestCluster(1, {
+    node: () => ({
+      node: { stateDir },
+      plugins: { swim: { insecure: true, bindAddress: "127.0.0.1:0" } },
+    }),
+  });
   const [node] = cluster.nodes;
   const root = new URL("../", import.meta.url);
   let named = 0;

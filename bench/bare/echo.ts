@@ -8,7 +8,8 @@
  * turn goes into one growing buffer, flushed by a microtask, one write
  * outstanding, two buffers in turn. There are no promises, no deadlines, no
  * names and no fields: what those cost is what the figures beside this one show.
- * A *coded* call has MessagePack besides, encoded and decoded on both sides.
+ * A *coded* call has MessagePack besides, encoded and decoded on both sides. A
+ * *one-way* frame is read and not answered.
  */
 import { decode, encodeShared } from "@mycnet/protocols/codec";
 import type { BareSocket } from "./sockets.ts";
@@ -16,8 +17,11 @@ import type { BareSocket } from "./sockets.ts";
 const magic = 0x4d59434e;
 const rawFrame = 0x0100_0100;
 const codedFrame = 0x0100_0101;
+const oneWayFrame = 0x0100_0102;
 const headerBytes = 16;
 const firstBytes = 64 * 1024;
+/** What a flood keeps ready for the socket. */
+const aheadBytes = 128 * 1024;
 const nothing = new Uint8Array(0);
 
 /** Coalesces frames and writes them. */
@@ -42,7 +46,10 @@ class Output {
   readonly #written = () => {
     this.#writing = false;
     this.#flush();
+    this.#resume?.();
+    this.#resume = undefined;
   };
+  #resume: (() => void) | undefined;
 
   constructor(socket: BareSocket) {
     this.#socket = socket;
@@ -63,6 +70,16 @@ class Output {
     if (this.#scheduled || this.#writing) return;
     this.#scheduled = true;
     queueMicrotask(this.#flush);
+  }
+
+  /** Bytes that wait for the write that is under way. */
+  get waiting(): number {
+    return this.#length;
+  }
+
+  /** Resolves after the next write. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.#resume = resolve);
   }
 
   #grow(wanted: number): void {
@@ -107,7 +124,7 @@ export function serveEcho(socket: BareSocket): void {
   const output = new Output(socket);
   socket.open(frames((type, number, bytes, start, end) => {
     if (type === rawFrame) output.frame(type, number, bytes, start, end);
-    else {
+    else if (type === codedFrame) {
       const body = encodeShared(decode(bytes.subarray(start, end)));
       output.frame(type, number, body, 0, body.length);
     }
@@ -141,6 +158,21 @@ export class EchoCaller {
   /** The same with a value for a body. */
   callCoded(value: unknown, done: () => void): void {
     this.#send(codedFrame, encodeShared(value), done);
+  }
+
+  /** Sends `body` over and over for `ms`, wanting no answers; how many a second had arrived when all had. */
+  async flood(body: Uint8Array, ms: number): Promise<number> {
+    const began = performance.now();
+    let sent = 0;
+    while (performance.now() - began < ms) {
+      while (this.#output.waiting < aheadBytes) {
+        this.#output.frame(oneWayFrame, 0, body, 0, body.length);
+        sent++;
+      }
+      await this.#output.next();
+    }
+    await new Promise<void>((resolve) => this.call(body, resolve));
+    return sent / (performance.now() - began) * 1000;
   }
 
   #send(type: number, body: Uint8Array, done: () => void): void {

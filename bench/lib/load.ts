@@ -4,10 +4,15 @@
  * The same clock and the same sampling stand around every subject, so they
  * cost both sides of a ratio the same: a call in sixteen is timed when many
  * are in flight, every one when there is but one.
+ *
+ * Peers that run on Node use this very file, made into JavaScript (lib/peers.ts):
+ * it imports nothing.
  */
 
 /** What one round gave. */
 export interface Round {
+  /** Calls answered. */
+  readonly calls: number;
   /** Calls answered per second. */
   readonly perSecond: number;
   /** Medians and 99th percentiles of the time from call to answer, in microseconds. */
@@ -38,7 +43,8 @@ export async function load(
   { what, inFlight, ms }: LoadOptions,
 ): Promise<Round> {
   const start = starts[what];
-  const { promise, resolve } = Promise.withResolvers<void>();
+  let resolve = () => {};
+  const promise = new Promise<void>((it) => resolve = it); // Node 20 has no withResolvers.
   const samples = new Float64Array(maxSamples);
   const sampleEvery = inFlight === 1 ? 1 : 16;
   let taken = 0;
@@ -80,6 +86,7 @@ export async function load(
   const quantile = (share: number) =>
     1000 * latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))];
   return {
+    calls: answered,
     perSecond: (answered - inFlight + 1) / elapsed * 1000,
     p50Us: quantile(0.5),
     p99Us: quantile(0.99),

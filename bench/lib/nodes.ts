@@ -14,20 +14,31 @@ export interface BenchNode {
   readonly seed?: string;
   /** Run the admin endpoint and the HTTP gateway, as a node does by default. Default false. */
   readonly admin?: boolean;
+  /** `host:port` where it listens. Default: a port of the system's choosing on loopback. */
+  readonly bind?: string;
+  /** `host:port` at which others reach it. Default: where it listens. */
+  readonly advertise?: string;
+  /** Keep a link to a peer that does not answer pings, so that a bench can stall it. Default false. */
+  readonly patient?: boolean;
 }
+
+const anyPort = "127.0.0.1:0";
 
 /** Starts one. Its link is up when it resolves. */
 export async function startNode(
-  { id, type, transport, stateDir, seed, admin = false }: BenchNode,
+  argument: BenchNode,
 ): Promise<Node> {
+  const { id, type, transport, stateDir, seed, admin, bind = anyPort, advertise, patient } =
+    argument;
   const secure = transport === "tls";
   const plugins: NodeOptions["plugins"] = {
     identity: { insecure: !secure },
     tls: secure ? {} : false,
     ...(transport === "tcp" && { tcp: { insecure: true } }),
     ...(transport === "memory" && { memory: {} }),
-    admin: admin ? { bindAddress: "127.0.0.1:0" } : false,
+    admin: admin ? { bindAddress: anyPort } : false,
     ...(!admin && { "http-gateway": false }),
+    ...(patient && { peers: { healthCheck: { timeout: "5m" } } }),
   };
   const node = await createNode({
     config: false,
@@ -35,7 +46,8 @@ export async function startNode(
       id,
       type,
       cluster: "bench",
-      bindAddress: type === "hyphae" ? false : "127.0.0.1:0",
+      bindAddress: type === "hyphae" ? false : bind,
+      ...(advertise !== undefined && { advertiseAddress: advertise }),
       ...(stateDir !== undefined && { stateDir }),
     },
     plugins,

@@ -1,10 +1,17 @@
 /** What every bench can be told on its command line, and the sentence for one it cannot. */
 import { parseArgs } from "node:util";
 
+import { type Placement, placements } from "./cores.ts";
+
 /** The transports that calls are measured over. */
 export const transports = ["memory", "tcp", "tls"] as const;
 /** One of {@linkcode transports}. */
 export type BenchTransport = (typeof transports)[number];
+
+/** What the bench of peers sets ours beside. */
+export const peerNames = ["moleculer", "nats", "grpc", "erlang"] as const;
+/** One of {@linkcode peerNames}. */
+export type PeerName = (typeof peerNames)[number];
 
 /** Options of all benches; each reads those that mean something to it. */
 export interface BenchOptions {
@@ -16,6 +23,14 @@ export interface BenchOptions {
   readonly inFlight: readonly number[];
   /** Default: all. */
   readonly transports: readonly BenchTransport[];
+  /** Where the two processes of a pair run. Default `apart`. */
+  readonly placement: Placement;
+  /** Whom to measure ours beside. Default: all. */
+  readonly peers: readonly PeerName[];
+  /** Install peers that are missing, from the package registry of this machine. Default true. */
+  readonly install: boolean;
+  /** How long the soak lasts, in minutes. Default 60. */
+  readonly minutes: number;
   /** How many links the memory of a link is measured with. Default 100. */
   readonly links: number;
   /** How often a process is started. Default 10. */
@@ -40,6 +55,10 @@ export const defaultOptions: BenchOptions = {
   rounds: 10,
   inFlight: [1, 256],
   transports,
+  placement: "apart",
+  peers: peerNames,
+  install: true,
+  minutes: 60,
   links: 100,
   starts: 10,
   members: [10, 100, 1000, 10_000],
@@ -60,6 +79,10 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       rounds: { type: "string" },
       inflight: { type: "string" },
       transports: { type: "string" },
+      placement: { type: "string" },
+      peers: { type: "string" },
+      "no-install": { type: "boolean" },
+      minutes: { type: "string" },
       links: { type: "string" },
       starts: { type: "string" },
       members: { type: "string" },
@@ -77,7 +100,13 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   };
   const numbers = (name: string, text: string, least: number, most: number) =>
     text.split(",").map((it) => number(name, it, least, most));
-  const { seconds, rounds, inflight, transports: chosen, links, starts, json } = values;
+  const choices = <T extends string>(name: string, text: string, known: readonly T[]) =>
+    text.split(",").map((it) => {
+      const found = known.find((one) => one === it);
+      if (found !== undefined) return found;
+      throw new Error(`--${name}: some of ${known.join(",")} expected, not "${it}"`);
+    });
+  const { seconds, rounds, inflight, links, starts, json } = values;
   const { members, crashes, slow, runs, live } = values;
   return {
     ...defaultOptions,
@@ -91,13 +120,16 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     ...(slow !== undefined && { slow: numbers("slow", slow, 1, 90) }),
     ...(runs !== undefined && { runs: number("runs", runs, 1, 1000) }),
     ...(live !== undefined && { live: number("live", live, 8, 128) }),
-    ...(chosen !== undefined && {
-      transports: chosen.split(",").map((it) => {
-        const found = transports.find((known) => known === it);
-        if (found !== undefined) return found;
-        throw new Error(`--transports: some of ${transports.join(",")} expected, not "${it}"`);
-      }),
+    ...(values.transports !== undefined && {
+      transports: choices("transports", values.transports, transports),
     }),
+    ...(values.peers !== undefined && { peers: choices("peers", values.peers, peerNames) }),
+    ...(values.placement !== undefined && {
+      placement: choices("placement", values.placement, placements)[0],
+    }),
+    ...(values["no-install"] && { install: false }),
+    ...(values.minutes !== undefined &&
+      { minutes: number("minutes", values.minutes, 0.01, 10_000, false) }),
     ...(json !== undefined && { json }),
   };
 }

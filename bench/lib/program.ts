@@ -4,8 +4,9 @@
  * when its standard input does, so that it outlives nobody.
  */
 import { TextLineStream } from "../../core/cli/demo/lines.ts";
-import { type Child, startDeno } from "../../tests/harness/processes.ts";
+import { Child, type ChildOptions } from "../../tests/harness/processes.ts";
 import { fileURLToPath } from "node:url";
+import { onCore } from "./cores.ts";
 
 /** What a program can be asked. */
 export type Commands = Readonly<Record<string, (argument: unknown) => unknown>>;
@@ -41,18 +42,27 @@ export class Program<R = unknown> implements AsyncDisposable {
   }
 
   /**
-   * Starts a program and waits until it is ready.
+   * Starts a program of ours and waits until it is ready.
    * @param url of its file.
+   * @param flags of Deno.
+   * @param core the one it is to run on. Default: any.
    */
-  static async start<R>(
+  static start<R>(
     url: URL,
     argument: unknown = {},
     flags: readonly string[] = [],
+    core?: number,
   ): Promise<Program<R>> {
-    const file = fileURLToPath(url);
-    const child = startDeno(["run", "--allow-all", ...flags, file, JSON.stringify(argument)], {
-      patienceMs: 120_000,
-    });
+    const run = [Deno.execPath(), "run", "--allow-all", ...flags, fileURLToPath(url)];
+    return Program.command(onCore(core, [...run, JSON.stringify(argument)]));
+  }
+
+  /** Starts any program that speaks as ours do, and waits until it is ready. */
+  static async command<R>(
+    [program, ...args]: readonly string[],
+    options: ChildOptions = {},
+  ): Promise<Program<R>> {
+    const child = new Child(program, args, { patienceMs: 120_000, ...options });
     try {
       const ready = await child.json("that it is ready", (it) => "ready" in it ? it : undefined);
       return new Program(child, ready.ready as R);
@@ -77,6 +87,16 @@ export class Program<R = unknown> implements AsyncDisposable {
     );
     if (answer.error !== undefined) throw new Error(`${command}: ${answer.error}`);
     return answer.result as T;
+  }
+
+  /** Freezes it, as a stalled machine would. Resolves once it stands still. */
+  freeze(): Promise<void> {
+    return this.#child.freeze();
+  }
+
+  /** Undoes {@linkcode freeze}. */
+  thaw(): void {
+    this.#child.thaw();
   }
 
   /** Ends it and waits for its end, by force if it does not come to one. */

@@ -3,6 +3,9 @@
 /** The body of a message. */
 export const sampleBytes: Uint8Array<ArrayBuffer> = Uint8Array.from({ length: 64 }, (_, i) => i);
 
+/** The body of a one-way message. */
+export const oneWayBytes: Uint8Array<ArrayBuffer> = Uint8Array.from({ length: 100 }, (_, i) => i);
+
 /** An order: five fields of four kinds, 60 bytes in MessagePack. */
 export interface Order {
   readonly id: number;

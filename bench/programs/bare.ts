@@ -1,4 +1,5 @@
 /** The raw limit as a process: one that serves the echo, one that calls it, or over memory both at once. */
+import { copy, takeCopies } from "../bare/copy.ts";
 import { EchoCaller, serveEcho } from "../bare/echo.ts";
 import {
   type BareSocket,
@@ -8,10 +9,11 @@ import {
   memoryPair,
   type SocketKind,
 } from "../bare/sockets.ts";
+import { cpuUs } from "../lib/cpu.ts";
 import { load, type LoadOptions, type Start } from "../lib/load.ts";
 import { memory } from "../lib/memory.ts";
 import { programArgument, serveCommands } from "../lib/program.ts";
-import { sampleBytes, sampleOrder } from "../lib/sample.ts";
+import { oneWayBytes, sampleBytes, sampleOrder } from "../lib/sample.ts";
 
 /** What a bare process is started with. */
 export interface BareArgument {
@@ -20,12 +22,14 @@ export interface BareArgument {
   readonly files?: CertificateFiles;
   /** Whom to call; absent for the one that serves. */
   readonly address?: string;
+  /** Copy bytes instead of calling. Default false. */
+  readonly copies?: boolean;
   /** How many connections to open beside the one that calls. Default none. */
   readonly idle?: number;
 }
 
 if (import.meta.main) {
-  const { kind, files, address, idle = 0 } = programArgument<BareArgument>();
+  const { kind, files, address, copies = false, idle = 0 } = programArgument<BareArgument>();
   const held: BareSocket[] = [];
   let ready = "";
   let caller: EchoCaller | undefined;
@@ -36,7 +40,8 @@ if (import.meta.main) {
   } else if (address === undefined) {
     const listener = await listen(kind, files, (socket) => {
       held.push(socket);
-      serveEcho(socket);
+      if (copies) takeCopies(socket);
+      else serveEcho(socket);
     });
     ready = listener.address;
   } else {
@@ -45,7 +50,9 @@ if (import.meta.main) {
       held.push(socket);
       socket.open(() => {});
     }
-    caller = new EchoCaller(await connect(kind, files, address));
+    const socket = await connect(kind, files, address);
+    held.push(socket);
+    if (!copies) caller = new EchoCaller(socket);
   }
   const starts: Record<string, Start> = {
     message: (done) => caller!.call(sampleBytes, done),
@@ -53,7 +60,10 @@ if (import.meta.main) {
   };
   await serveCommands(ready, {
     load: (options) => load(starts, options as LoadOptions),
+    flood: (ms) => caller!.flood(oneWayBytes, ms as number),
+    copy: (ms) => copy(held[0], kind === "deno" ? 1 : 4, ms as number),
     connections: () => held.length,
+    cpu: cpuUs,
     memory,
   });
   Deno.exit(0); // Sockets are open; nobody needs them any more.

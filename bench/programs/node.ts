@@ -1,4 +1,5 @@
 /** A node as a process: one that serves echoes, one that calls them, or over memory both at once. */
+import { cpuUs } from "../lib/cpu.ts";
 import { load, type LoadOptions, type Start } from "../lib/load.ts";
 import { memory } from "../lib/memory.ts";
 import { type BenchNode, echoMessage, orders, serveEchoes, startNode } from "../lib/nodes.ts";
@@ -31,6 +32,7 @@ if (import.meta.main) {
   await serveCommands(node.addresses[0] ?? "", {
     load: (options) => load(starts, options as LoadOptions),
     links: () => node.members().flatMap((it) => it.links).filter((it) => it.state === "up").length,
+    cpu: cpuUs,
     memory,
   });
 }

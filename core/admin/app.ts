@@ -158,11 +158,19 @@ export class AdminApp {
     };
   }
 
+  /** True for what goes to a group that takes bodies of any length, and to no other that would need a copy. */
+  #unbounded(request: Request): boolean {
+    if (!this.#groups.some((it) => it.unboundedBodies)) return false;
+    const { pathname } = new URL(request.url);
+    const groups = this.#groups.filter(({ path }) => overlap(pathname, path));
+    return groups.length > 0 && groups.every((it) => it.unboundedBodies === true);
+  }
+
   /** Answers a request. Never rejects. */
   async fetch(request: Request): Promise<Response> {
     try {
       this.#app ??= build(this.#parts, this.#groups);
-      return await this.#app.fetch(limitBody(request));
+      return await this.#app.fetch(this.#unbounded(request) ? request : limitBody(request));
     } catch (error) {
       return failure(error, request, this.#parts.log);
     }

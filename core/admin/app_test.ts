@@ -288,6 +288,28 @@ function group(path: string, fetch: AdminRoutes["fetch"], open?: boolean): Admin
 
 const text = (body: string) => () => new Response(body);
 
+Deno.test("a group that takes bodies of any length gets them as they come, and no other group does", async () => {
+  await using fixture = new AdminFixture();
+  const app = await fixture.runPure();
+  const size = async (request: Request) => new Response(`${(await request.bytes()).length}`);
+  const bytes = new Uint8Array(2 * 1024 * 1024);
+  const large = routesPlugin("large", { ...group("/large", size), unboundedBodies: true });
+  const small = routesPlugin("small", group("/small", size));
+  await fixture.runPure([{ id: "large", plugin: large }, { id: "small", plugin: small }]);
+  const put = { method: "PUT", body: bytes };
+  assert.equal(await (await ask(app, "/large/x", put)).text(), `${bytes.length}`);
+  await refused(await ask(app, "/small/x", put), 413, "too_large");
+  await refused(
+    await ask(app, "/api/v1/network/join", { ...put, method: "POST" }),
+    413,
+    "too_large",
+  );
+  // A group that overlaps would need a copy of the body; then the limit is that of all.
+  const both = routesPlugin("both", group("/", size));
+  await fixture.runPure([{ id: "large", plugin: large }, { id: "both", plugin: both }]);
+  await refused(await ask(app, "/large/x", put), 413, "too_large");
+});
+
 Deno.test("routes of plugins come and go while the endpoint answers", async () => {
   await using fixture = new AdminFixture();
   const app = await fixture.runPure();

@@ -97,6 +97,7 @@ export class FakeNode {
       runtimeVersion: { value: "0.1.0" },
       startedAt: { value: 1000 },
       ready: { get: () => this.ready },
+      leaving: { get: () => this.left.length > 0 },
       health: { value: () => this.health },
       metrics: { value: () => ({ communication: { messages_sent: 7 } }) },
       plugins: {

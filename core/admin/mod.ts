@@ -4,7 +4,14 @@
  * @module
  */
 export { adminPlugin } from "./plugin.ts";
-export { invalidFields, maxBodyBytes, mediaType, readChecked, readJson } from "./body.ts";
+export {
+  invalidFields,
+  limitBody,
+  maxBodyBytes,
+  mediaType,
+  readChecked,
+  readJson,
+} from "./body.ts";
 export { event, type EventSource, eventStream } from "./event_stream.ts";
 export { type AdminNote, adminNotePath, adminTokenPath, readNote } from "./files.ts";
 export {

@@ -56,6 +56,7 @@ const statuses: Readonly<Partial<Record<ErrorCode, number>>> = {
   unsupported_media_type: 415,
   host_refused: 421,
   application: 422,
+  corrupted: 422,
   overloaded: 429,
   aborted: 499, // The client went away: nobody reads this, but logs and proxies count it.
   cancelled: 499,

@@ -53,6 +53,7 @@ export class FakeRunningNode implements RunningNode {
   readonly id = "a";
   readonly addresses = ["tls://127.0.0.1:7000"];
   readonly adminAddress = "http://127.0.0.1:7080";
+  readonly gossipAddress = "127.0.0.1:7946";
   readonly stops: string[] = [];
   readonly #closed = Promise.withResolvers<void>();
   /** What stopping waits for. */

@@ -24,6 +24,7 @@ const control = controlPlugin({
   runtimeVersion,
   startedAt: 0,
   isReady: () => false,
+  isLeaving: () => false,
   plugins: () => [],
   join: () => Promise.resolve([]),
   leave: () => Promise.resolve(),

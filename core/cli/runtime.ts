@@ -29,6 +29,8 @@ export interface RunningNode {
   readonly addresses: readonly string[];
   /** `http://host:port`; undefined without the admin plugin. */
   readonly adminAddress: string | undefined;
+  /** `host:port`; undefined where it does not gossip. */
+  readonly gossipAddress: string | undefined;
   /** What runs, in start order. */
   plugins(): ReturnType<NodeControl["plugins"]>;
   /** Drains and stops. Resolves once everything is undone; called twice, it is the same stop. */

@@ -7,6 +7,8 @@ export interface AdminRoutes {
   readonly path: string;
   /** True: no token asked. Default false. */
   readonly open?: boolean;
+  /** True: bodies of any length are handed over as they come. Default false: 1 MiB at most. */
+  readonly unboundedBodies?: boolean;
   /** Answers a request; a Hono application's `fetch` is one. A 404 passes on to the next group. */
   fetch(request: Request): Response | Promise<Response>;
 }

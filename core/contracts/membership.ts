@@ -5,7 +5,7 @@
  * here are hints until a certificate confirms them. Only membership decides
  * that a member is dead; a failed link does not.
  */
-import { type Capability, capability } from "../kernel/plugin.ts";
+import { type Capability, capability, type Slot, slot } from "../kernel/plugin.ts";
 import { type Topic, topic } from "../kernel/host.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
 import type { NodeState } from "./peers.ts";
@@ -46,6 +46,22 @@ export interface MemberEvent {
   readonly type: "joined" | "left" | "failed" | "recovered" | "suspected" | "updated" | "reaped";
   /** The member as it is now. */
   readonly member: Member;
+}
+
+/** What happened to several members within a while. */
+export interface MemberChanges {
+  /** What happened to all of them. */
+  readonly type: MemberEvent["type"];
+  /** As they are now, in the order in which they changed. */
+  readonly members: readonly Member[];
+}
+
+/** How changes of members are put together. */
+export interface CoalesceTimes {
+  /** They are told when none came for so long, in ms. Default 1000. */
+  readonly quietMs?: number;
+  /** And never later than this after the first, in ms. Default 3000. */
+  readonly maxMs?: number;
 }
 
 /** A user event or a query, as it arrived. */
@@ -111,6 +127,11 @@ export interface Membership {
   query(name: string, payload: Uint8Array, options?: QueryOptions): AsyncIterable<QueryReply>;
   /** Hears of everything that happens to members, until disposed. */
   onMember(handler: (event: MemberEvent) => void): Disposable;
+  /**
+   * Hears of members in company, until disposed: changes that come within a while of each
+   * other are told together, by kind; whoever failed and was back by then is not told of.
+   */
+  onMembers(handler: (changes: MemberChanges) => void, times?: CoalesceTimes): Disposable;
   /** Handles user events of a name until disposed. */
   onEvent(name: string, handler: (message: GossipMessage) => void): Disposable;
   /** Answers queries of a name until disposed. Undefined: no response. */
@@ -131,3 +152,19 @@ export const membership: Capability<Membership> = capability("membership");
 export const memberEvent: Topic<MemberEvent> = topic("membership.event");
 /** A user event arrived. */
 export const userEvent: Topic<GossipMessage> = topic("membership.user_event");
+
+/** A word of another part of this node that its gossip carries to every member. */
+export interface GossipTag {
+  /** The tag's name, one of the runtime's own. */
+  readonly name: string;
+  /** A few bytes; undefined: no tag. Where tags take too much room, it may be left out. */
+  value(): string | undefined;
+  /** Runs after each change until disposed. Gossip passes on the latest, about once a second. */
+  onChange(changed: () => void): Disposable;
+}
+
+/** Where parts of the node contribute tags. */
+export const gossipTags: Slot<GossipTag> = slot("membership.tags");
+
+/** The tag that holds the hash of what a node serves: see {@linkcode gossipTags}. */
+export const servicesTag = "svc";

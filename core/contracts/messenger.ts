@@ -6,7 +6,7 @@ import { type Capability, capability } from "../kernel/plugin.ts";
 import type { Principal } from "@mycnet/protocols/identity";
 import type { Priority } from "@mycnet/protocols/frame";
 import type { ReliabilityLevel } from "@mycnet/protocols/negotiation";
-import type { DatabaseSync } from "node:sqlite";
+import type { SqlDatabase } from "./databases.ts";
 
 /** What a message handler learns besides the bytes. */
 export interface MessageContext {
@@ -32,7 +32,7 @@ export interface MessageContext {
    * @throws with code `invalid_argument` for a message that is not `guaranteed`; what `work` throws
    * rolls back, and the message is handled again later.
    */
-  transaction<T>(work: (database: DatabaseSync) => T): T;
+  transaction<T>(work: (database: SqlDatabase) => T): T;
 }
 
 /** Handles a message. What it returns answers a request; a message without an answer ignores it. The bytes are the handler's to keep; small ones share a buffer that cannot be transferred, so transfer a copy. */
@@ -48,12 +48,16 @@ export interface SendOptions {
    *
    * `best-effort`: at most once; resolves when the link has taken it.
    * `high`: acknowledged, sent again up to 3 times, handled once by one start of the receiver;
-   * resolves when the receiver's handler was called, rejects with `undelivered` otherwise.
+   * resolves when the receiver's handler was called; rejects with `unhandled` if it has none for the
+   * name, with `undelivered` if it did not acknowledge, in which case it may have been handled.
+   * The bytes must not be changed until the promise settles.
    * `guaranteed`: resolves when it is on disk here (`plugins.delivery`, node.stateDir), and is sent
-   * from then on until the receiver has handled it, over restarts of both.
+   * from then on until the receiver has handled it, over restarts of both. At most 1 MiB.
    *
-   * Messages of one priority to one node arrive in the order in which they were sent, whichever
-   * of the last two it is.
+   * Messages of one priority and one of the last two levels to one node are handed to their
+   * handlers in the order in which they were sent. Guaranteed ones are handled one after the other:
+   * one whose handler fails, or has not been registered yet, is tried again, ever more seldom, and
+   * those behind it wait. What may be handled out of turn goes under another priority.
    */
   readonly reliability?: ReliabilityLevel;
   /** Default `"normal"`. */
@@ -68,6 +72,14 @@ export interface SendOptions {
 export interface RequestOptions extends SendOptions {
   /** `"5s"`, `"100ms"` or milliseconds. Default 5 s. */
   readonly timeout?: number | string;
+  /**
+   * Names this request: 1 to 64 bytes of UTF-8, of one's own choosing. While the node that is
+   * asked runs, and within its bounds (`plugins.messenger`), the same request (caller, name, key
+   * and bytes) does not reach its handler again but gets the first one's answer. So one that
+   * failed as `link_lost` may be asked again without running twice. Other bytes under the same key
+   * are an `invalid_argument`; an answer that is not kept any more is `answer_gone`.
+   */
+  readonly idempotencyKey?: string;
 }
 
 /** One node's part in a scatter. */
@@ -83,7 +95,7 @@ export type Reply =
 export interface Messenger {
   /** Sends with the promise that `options.reliability` names. */
   send(node: string, name: string, bytes: Uint8Array, options?: SendOptions): Promise<void>;
-  /** Sends and awaits the one answer. Never retried. */
+  /** Sends and awaits the one answer. Never retried by itself; see `idempotencyKey`. */
   request(
     node: string,
     name: string,

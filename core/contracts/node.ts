@@ -23,6 +23,8 @@ export interface NodeControl {
   readonly startedAt: number;
   /** True from the end of boot until it begins to stop. */
   readonly ready: boolean;
+  /** True once it was told to leave the cluster; a node that is merely stopped was not. */
+  readonly leaving: boolean;
   /** The worst of what plugins report, with reasons. */
   health(): NodeHealth;
   /** Category to name to value. */

@@ -45,6 +45,15 @@ export interface LinkInfo {
   readonly roundTripMs: number | undefined;
   /** What the table asks for and what this build and pair can do. */
   readonly profile: NegotiatedProfile;
+  /** What compression has come to on this side; absent where none is in force. */
+  readonly compression?: {
+    /** zstd's level now. */
+    readonly level: number;
+    /** Bytes of bodies that were compressed, before. */
+    readonly bytesBefore: number;
+    /** The same after: what went out in their place. */
+    readonly bytesAfter: number;
+  };
   /** Wall-clock time in ms at which it came up. */
   readonly since: number;
   /** Since the link was opened, frames and handshake together. */
@@ -102,8 +111,12 @@ export interface ExchangeHandlers {
 export interface Exchange {
   /** The link that carries it. */
   readonly link: PeerLink;
-  /** Sends an item. False: out of credit or the link is full; wait for `writable`. It was sent nevertheless. */
-  item(body: Uint8Array): boolean;
+  /**
+   * Sends an item. False: out of credit or the link is full; wait for `writable`. It was sent nevertheless.
+   * @param given see {@linkcode PeerLink.send}.
+   * @throws with code `overloaded` without credit, `too_large`.
+   */
+  item(body: Uint8Array, given?: boolean): boolean;
   /** Ends this side's stream. */
   end(): void;
   /** Gives credit back: `bytes` of items have been consumed. An empty item counts as 1, so grant(0) gives 1 back. */
@@ -118,6 +131,11 @@ export interface IncomingExchange extends Exchange {
   respond(body: Uint8Array, fields?: MessageFields): boolean;
   /** Fails and is over. */
   fail(body: Uint8Array, fields?: MessageFields): void;
+  /**
+   * Lets `bytes` more be on their way to this side at once than the link's window, for as long as
+   * the exchange lasts: for streams whose reader is worth the memory.
+   */
+  widen(bytes: number): void;
 }
 
 /** What a peer's exchange tells its server. */
@@ -135,8 +153,12 @@ export interface PeerLink {
   readonly usable: boolean;
   /** True while there is no room: whoever can wait awaits `writable` before queuing more. */
   readonly full: boolean;
-  /** Sends a message without an answer. False: the link is full; await `writable` before the next. It was queued nevertheless. */
-  send(type: number, fields: MessageFields, body: Uint8Array): boolean;
+  /**
+   * Sends a message without an answer. False: the link is full; await `writable` before the next. It was queued nevertheless.
+   * @param given true if the body is the link's from now on, and never changed again: then a large one
+   * (16 KiB or more) is not copied. Default false: the caller may do with its bytes what it likes.
+   */
+  send(type: number, fields: MessageFields, body: Uint8Array, given?: boolean): boolean;
   /**
    * Opens an exchange: a request, or with `upload` a request followed by items.
    * @throws with code `overloaded` when the link has its bound of exchanges, `unavailable` when it is closed.
@@ -159,7 +181,7 @@ export interface PeerLink {
 /** What handles one frame type. None of these may throw. Bytes are valid during the call only. */
 export interface MessageHandler {
   /** A message that wants no answer. */
-  message?(link: PeerLink, fields: MessageFields, body: Uint8Array): void;
+  message?(link: PeerLink, fields: MessageFields, body: Uint8Array, type: number): void;
   /** A request. Returning undefined means it was answered or failed at once. */
   request?(
     exchange: IncomingExchange,
@@ -168,6 +190,12 @@ export interface MessageHandler {
     upload: boolean,
   ): IncomingHandlers | undefined;
 }
+
+/**
+ * In place of a frame type: whoever handles this gets every message that carries a sequence,
+ * whatever its type, and nobody else does.
+ */
+export const sequencedMessages = 0;
 
 /** What may be known of a node before it is linked. */
 export interface PeerHint {
@@ -207,12 +235,12 @@ export interface Peers {
   links(): readonly PeerLink[];
   /**
    * A usable link, dialled if there is none.
-   * @param target a node id, or an address.
+   * @param target a node id, or an address. With `use` `bulk`, a link apart from the others is dialled where there can be one.
    * @throws with `code` `unknown_peer`, `unreachable`, `refused` (naming the reason) or `timeout`.
    */
   connect(
     target: string,
-    options?: { signal?: AbortSignal; timeoutMs?: number },
+    options?: { signal?: AbortSignal; timeoutMs?: number; use?: LinkUse },
   ): Promise<PeerLink>;
   /** Learns where a node may be. Withdrawn on dispose. */
   learn(hint: PeerHint): Disposable;

@@ -64,8 +64,18 @@ export interface CallOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** Call this node and no other. */
   readonly node?: string;
-  /** Attempts in all for an idempotent method. Default 3. */
+  /** Attempts in all, for an idempotent method or with `idempotencyKey`. Default 3. */
   readonly attempts?: number;
+  /**
+   * Names this request: 1 to 64 bytes of UTF-8, of one's own choosing. While the serving node
+   * runs, and within its bounds (by default the last 10,000 keys, 16 MiB of answers, 10 minutes),
+   * a request of the same caller, method, key and input is not run again but gets the first one's
+   * answer, even while that is still under way. So a call whose link broke is made again on the
+   * same start of the same node, whether the method is idempotent or not. Another input under the
+   * same key is an `invalid_argument`; an answer that is not kept any more is `answer_gone`. Not
+   * for methods with items.
+   */
+  readonly idempotencyKey?: string;
 }
 
 /** The service layer as other plugins use it. */

@@ -34,7 +34,7 @@ export const errorCodes = {
     "Run `mycnet init` here, or set identity.insecure to true on a trusted machine.",
   identity_invalid: "Issue the certificate anew with `mycnet init`.",
   gossip_key_missing:
-    "Run `mycnet init` here, set encryptKey, or set insecure to true on a trusted network.",
+    "Run `mycnet init` here or bring the cluster's gossip.keyring; else set encryptKey, set insecure to true on a trusted network, or switch swim off.",
   node_running:
     "Stop the process that is named, or start this one as another node: `mycnet init --id`, then --id.",
   already_exists: "Choose another name or folder; nothing that exists is overwritten unasked.",
@@ -44,11 +44,14 @@ export const errorCodes = {
   deadline_exceeded: "Allow more time, or find out what is slow.",
   unavailable: "No healthy node serves this now; try again later.",
   overloaded: "Slow down, or wait for room instead of failing at once.",
-  undelivered: "The node may be down or overloaded: send again later, or with reliability guaranteed.",
+  undelivered:
+    "The node may be down or overloaded: send again later, or with reliability guaranteed.",
   not_found: "Check the name; `mycnet services` lists what there is.",
   unhandled: "The other node has no handler for this; check its version.",
   invalid_argument: "Correct the named field of the input.",
+  answer_gone: "It ran. Ask what came of it, or raise maxResultBytes.",
   too_large: "Send less at once, or stream it.",
+  corrupted: "What arrived is not what was sent; send it again.",
   too_deep: "Break the circle of services that call each other.",
   internal: "The serving node failed; its log has the details.",
   unauthenticated: "Present the token.",

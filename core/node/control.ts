@@ -70,6 +70,7 @@ export type ControlFacts =
   & Pick<NodeControl, "runtimeVersion" | "startedAt" | "plugins" | "join" | "leave">
   & {
     readonly isReady: () => boolean;
+    readonly isLeaving: () => boolean;
   };
 
 /** The plugin over those facts; always present. */
@@ -85,6 +86,9 @@ export function controlPlugin(facts: ControlFacts): Plugin<NodeControl> {
       startedAt: facts.startedAt,
       get ready() {
         return facts.isReady();
+      },
+      get leaving() {
+        return facts.isLeaving();
       },
       health: () => aggregateHealth(needs.health),
       metrics: () =>

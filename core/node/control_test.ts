@@ -47,6 +47,7 @@ async function controlOver(plugins: Readonly<Record<string, Contributions>>) {
     runtimeVersion: "1.2.3",
     startedAt: 5,
     isReady: () => true,
+    isLeaving: () => false,
     plugins: () => [],
     join: () => Promise.resolve([]),
     leave: () => Promise.resolve(),

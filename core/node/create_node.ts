@@ -32,7 +32,7 @@ import {
   alwaysPresent,
   checkShape,
   coreBuiltIns,
-  defaultPlugins,
+  defaultsFor,
   mergeConfig,
   type MycnetConfig,
 } from "./config/declaration.ts";
@@ -92,7 +92,7 @@ export async function resolveEntries(
       throw new MycnetError("config_invalid", `mycnet.plugins.${id}: cannot be switched off`);
     }
   }
-  const declaration = mergeDeclarations(fixed, defaultPlugins, config.plugins);
+  const declaration = mergeDeclarations(fixed, defaultsFor(config), config.plugins);
   const declared = await resolveDeclaration(declaration, {
     builtIns: { ...coreBuiltIns, ...builtIns },
     base: baseDir,
@@ -178,9 +178,10 @@ export async function createNodeWith(builtIns: BuiltIns, options: NodeOptions = 
     runtimeVersion,
     startedAt: host.wallTime(),
     isReady: () => running.ready,
+    isLeaving: () => running.leaving,
     plugins: () => kernel.running(),
     join: (seeds) => joiner.join(seeds),
-    leave: (reason) => running.stop(reason),
+    leave: (reason) => running.cluster.leave(reason),
   };
   const control = controlPlugin(facts);
   const { adapt = (entries) => entries } = options;

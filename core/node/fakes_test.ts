@@ -200,6 +200,7 @@ export class FakeConnection implements Connection {
   #outstanding = false;
   #closing = false;
   #endReceived: { error?: Error } | undefined;
+  #endedWith: Error | undefined;
 
   constructor(options: FakeConnectionOptions) {
     this.#host = options.host;
@@ -212,7 +213,9 @@ export class FakeConnection implements Connection {
 
   open(handlers: ConnectionHandlers): void {
     this.#handlers = handlers;
-    queueMicrotask(() => this.#deliver());
+    // One that ended before anybody listened still says so.
+    if (this.ended) queueMicrotask(() => handlers.closed(this.#endedWith));
+    else queueMicrotask(() => this.#deliver());
   }
 
   write(bytes: Uint8Array, written: () => void): void {
@@ -298,6 +301,7 @@ export class FakeConnection implements Connection {
   #end(error: Error | undefined): void {
     if (this.ended) return;
     this.ended = true;
+    this.#endedWith = error;
     const handlers = this.#handlers;
     queueMicrotask(() => handlers?.closed(error));
   }

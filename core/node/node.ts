@@ -4,9 +4,9 @@
  * registered, so after a reload it speaks to the new plugins by itself.
  */
 import { admin } from "../contracts/admin.ts";
+import type { Bulk } from "../contracts/bulk.ts";
 import { identity } from "../contracts/identity.ts";
 import type { NodeHealth } from "../contracts/health.ts";
-import type { Messenger, Reply, RequestOptions } from "../contracts/messenger.ts";
 import { nodeControl } from "../contracts/node.ts";
 import { type Membership, membership } from "../contracts/membership.ts";
 import { memberStates, type PeerInfo, peers } from "../contracts/peers.ts";
@@ -18,7 +18,7 @@ import type { NodeDescription } from "@mycnet/protocols/identity";
 import type { ReaderOptions } from "./bounded_queue.ts";
 import { type NodeEvent, NodeEvents } from "./events.ts";
 import { Joiner, type KnownNode } from "./join.ts";
-import { MessageStreams, type ReceivedMessage } from "./messages.ts";
+import { NodeMessages } from "./messages/node_messages.ts";
 import { memberState } from "./member_state.ts";
 import { notRunning, type Program } from "./program.ts";
 import type {
@@ -59,6 +59,14 @@ export interface ClusterControl {
   leave(reason?: string): Promise<void>;
 }
 
+/** Byte streams to and from other nodes; see {@linkcode Bulk}. */
+export interface BulkControl {
+  /** See {@linkcode Bulk.send}. */
+  send(...args: Parameters<Bulk["send"]>): ReturnType<Bulk["send"]>;
+  /** See {@linkcode Bulk.handle}; it stays over reloads, until disposed. */
+  handle(...args: Parameters<Bulk["handle"]>): AsyncDisposable;
+}
+
 /** What createNode knows and {@linkcode Node} needs. */
 export interface NodeParts {
   readonly kernel: Kernel;
@@ -71,7 +79,7 @@ export interface NodeParts {
 }
 
 /** A running node. Stop it with `await using`, or {@linkcode Node.stop}. */
-export class Node implements AsyncDisposable {
+export class Node extends NodeMessages implements AsyncDisposable {
   readonly #kernel: Kernel;
   readonly #host: Host;
   readonly #program: Program;
@@ -80,21 +88,31 @@ export class Node implements AsyncDisposable {
   readonly #owned: AsyncDisposable;
   readonly #closed = Promise.withResolvers<void>();
   readonly #joiner: Joiner;
-  readonly #streams = new MessageStreams();
   #self: NodeDescription | undefined;
   #stopping: Promise<void> | undefined;
   #ready = false;
+  #leaving = false;
 
   /** Changes of the cluster. */
   readonly cluster: ClusterControl = {
     join: (seeds) => this.#join(seeds),
     add: (node) => this.#joiner.add(node),
     remove: (id, reason = "removed") => this.#remove(id, reason),
-    leave: (reason = "leaving") => this.stop(reason),
+    leave: (reason = "leaving") => {
+      this.#leaving = true;
+      return this.stop(reason);
+    },
+  };
+
+  /** Byte streams: files, snapshots, what is too large for a message. */
+  readonly bulk: BulkControl = {
+    send: async (...args) => await this.#program.layers.bulk.send(...args),
+    handle: (...args) => this.#program.add(({ bulk }) => bulk.handle(...args)),
   };
 
   /** Made by createNode. */
   constructor(parts: NodeParts) {
+    super(parts.program);
     this.#kernel = parts.kernel;
     this.#host = parts.host;
     this.#program = parts.program;
@@ -131,6 +149,11 @@ export class Node implements AsyncDisposable {
     return endpoint?.address;
   }
 
+  /** Where it gossips, `host:port`, as others reach it; undefined where it does not. */
+  get gossipAddress(): string | undefined {
+    return this.membership?.member(this.id)?.address;
+  }
+
   /** Gossip: its members, user events, queries and keys; undefined without a membership plugin. */
   get membership(): Membership | undefined {
     const [gossip] = this.#kernel.live(membership);
@@ -140,6 +163,11 @@ export class Node implements AsyncDisposable {
   /** True from the end of boot until it begins to stop. */
   get ready(): boolean {
     return this.#ready;
+  }
+
+  /** True once it was told to leave the cluster, not only to stop. */
+  get leaving(): boolean {
+    return this.#leaving;
   }
 
   /** Resolves when the node has stopped, whoever stopped it. */
@@ -189,57 +217,6 @@ export class Node implements AsyncDisposable {
   /** Puts middleware around every call, made or served here, until disposed. */
   use(middleware: Middleware): AsyncDisposable {
     return this.#program.add(({ services }) => services.use(middleware));
-  }
-
-  /** Handles messages of a name (one of the registry, or `custom.<anything>`) until disposed. */
-  handle(...args: Parameters<Messenger["handle"]>): AsyncDisposable {
-    return this.#program.add(({ messenger }) => messenger.handle(...args));
-  }
-
-  /**
-   * The messages of a name as a stream, from now on: their handler until the stream ends. Drops the
-   * oldest when not read, and says so with a `lagged` value.
-   * @throws `duplicate_handler` if the name has a handler already.
-   */
-  messages(name: string, options?: ReaderOptions): AsyncIterableIterator<ReceivedMessage> {
-    return this.#streams.receive((handler) => this.handle(name, handler), options);
-  }
-
-  /** See {@linkcode Messenger.send}. */
-  async send(...args: Parameters<Messenger["send"]>): Promise<void> {
-    return await this.#program.layers.messenger.send(...args);
-  }
-
-  /** See {@linkcode Messenger.request}. */
-  request(
-    node: string,
-    name: string,
-    bytes: Uint8Array,
-    options?: RequestOptions,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    // Not async: for the most frequent call, a promise around a promise can be felt.
-    try {
-      return this.#program.layers.messenger.request(node, name, bytes, options);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  /** See {@linkcode Messenger.broadcast}. */
-  async broadcast(
-    ...args: Parameters<Messenger["broadcast"]>
-  ): Promise<Awaited<ReturnType<Messenger["broadcast"]>>> {
-    return await this.#program.layers.messenger.broadcast(...args);
-  }
-
-  /** See {@linkcode Messenger.scatter}. */
-  scatter(...args: Parameters<Messenger["scatter"]>): ReturnType<Messenger["scatter"]> {
-    return this.#program.layers.messenger.scatter(...args);
-  }
-
-  /** See {@linkcode Messenger.quorum}. */
-  async quorum(...args: Parameters<Messenger["quorum"]>): Promise<readonly Reply[]> {
-    return await this.#program.layers.messenger.quorum(...args);
   }
 
   /** See {@linkcode ServiceLayer.route}. */
@@ -310,7 +287,7 @@ export class Node implements AsyncDisposable {
       await this.#owned[Symbol.asyncDispose]();
       await this.#kernel.stop();
     } finally {
-      this.#streams[Symbol.dispose]();
+      this.endMessages();
       this.#events[Symbol.dispose]();
       this.#closed.resolve();
     }

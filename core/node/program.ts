@@ -8,7 +8,9 @@
  * the running plugins refuse (a second handler of one name) is not kept.
  */
 import { z } from "zod";
+import { type Bulk, bulk } from "../contracts/bulk.ts";
 import { type Messenger, messenger } from "../contracts/messenger.ts";
+import { metricsSources } from "../contracts/metrics.ts";
 import { type Peers, peers } from "../contracts/peers.ts";
 import { definePlugin } from "../kernel/define_plugin.ts";
 import { MycnetError } from "../kernel/errors.ts";
@@ -23,6 +25,7 @@ export interface ProgramLayers {
   readonly services: ServiceLayer;
   readonly messenger: Messenger;
   readonly peers: Peers;
+  readonly bulk: Bulk;
 }
 
 type Undo = Disposable | AsyncDisposable;
@@ -45,6 +48,8 @@ const program: Capability<Program> = capability("program");
 
 /** The registrations of one node. */
 export class Program {
+  /** Messages that a definition's schema refused. */
+  invalidMessages = 0;
   readonly #registrations = new Set<Registration>();
   #layers: ProgramLayers | undefined;
 
@@ -53,9 +58,9 @@ export class Program {
     name: "program",
     summary: "What the embedding program serves and handles.",
     provides: program,
-    needs: { services: serviceLayer, messenger, peers },
+    needs: { services: serviceLayer, messenger, peers, bulk },
     config: z.strictObject({}),
-    setup: ({ needs, own }): Program => {
+    setup: ({ needs, own, contribute }): Program => {
       own({
         [Symbol.asyncDispose]: async () => {
           // Services first, and all at once: they drain, and what they serve meanwhile needs the
@@ -65,6 +70,10 @@ export class Program {
           for (const undo of this.#take(() => true)) await dispose(undo);
           for (const it of drained) if (it.status === "rejected") throw it.reason;
         },
+      });
+      contribute(metricsSources, {
+        category: "communication",
+        read: () => ({ messages_invalid: this.invalidMessages }),
       });
       this.#layers = needs;
       for (const registration of this.#registrations) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { type Bulk, bulk } from "../contracts/bulk.ts";
 import { messenger } from "../contracts/messenger.ts";
 import { type Peers, peers } from "../contracts/peers.ts";
 import { createHost, type Entry, Kernel, providePlugin } from "../kernel/mod.ts";
@@ -20,6 +21,7 @@ function fixture() {
       plugin: providePlugin("messenger", messenger, layer(name) as ProgramLayers["messenger"]),
     },
     { id: "peers", plugin: providePlugin("peers", peers, layer(name) as Peers) },
+    { id: "bulk", plugin: providePlugin("bulk", bulk, layer(name) as Bulk) },
     { id: "program", plugin: program.plugin },
   ];
   return { kernel, program, run: (name: string) => kernel.apply(parts(name)) };

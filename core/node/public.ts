@@ -2,26 +2,30 @@
 export type { NodeOptions } from "./create_node.ts";
 export type { MycnetConfig, NodeConfig } from "./config/declaration.ts";
 export type { DeclaredPlugin } from "../kernel/declaration.ts";
-export { type ClusterControl, Node } from "./node.ts";
+export { type BulkControl, type ClusterControl, Node } from "./node.ts";
 export type { NodeEvent } from "./events.ts";
 export type { ReaderOptions } from "./bounded_queue.ts";
-export type { ReceivedMessage } from "./messages.ts";
+export * from "./messages/mod.ts";
 export type { KnownNode } from "./join.ts";
 export { runtimeVersion } from "./version.ts";
 export * from "./services/mod.ts";
 export { codeOf, type ErrorCode, errorCodes, MycnetError } from "../kernel/errors.ts";
 export type * from "../kernel/schema.ts";
+export type * from "../contracts/bulk.ts";
 export type * from "../contracts/health.ts";
 export type {
+  CoalesceTimes,
   GossipMessage,
   KeyringReply,
   Member,
+  MemberChanges,
   MemberEvent,
   MemberNode,
   Membership,
   QueryOptions,
   QueryReply,
 } from "../contracts/membership.ts";
+export type * from "../contracts/databases.ts";
 export type * from "../contracts/messenger.ts";
 export type * from "../contracts/peers.ts";
 export type * from "../contracts/services.ts";
@@ -37,4 +41,8 @@ export type {
   Principal,
 } from "@mycnet/protocols/identity";
 export type { MessageFields, Priority } from "@mycnet/protocols/frame";
-export type { NegotiatedProfile, ProfileOverrides } from "@mycnet/protocols/negotiation";
+export type {
+  NegotiatedProfile,
+  ProfileOverrides,
+  ReliabilityLevel,
+} from "@mycnet/protocols/negotiation";

@@ -8,6 +8,7 @@
  * the operating system or the lack of power would end them.
  */
 import { type Datagrams, datagrams as datagramsCapability } from "../contracts/datagrams.ts";
+import { databases as databasesCapability } from "../contracts/databases.ts";
 import { sockets as socketsCapability } from "../contracts/sockets.ts";
 import { type Store, store as storeCapability } from "../contracts/store.ts";
 import { type Transport, transport as transportCapability } from "../contracts/transport.ts";
@@ -16,6 +17,7 @@ import { MycnetError } from "../kernel/errors.ts";
 import type { Host } from "../kernel/host.ts";
 import type { Plugin } from "../kernel/plugin.ts";
 import type { MachineClock } from "./clock.ts";
+import { SimDatabases, simulatedDatabases } from "./databases.ts";
 import { simulatedDatagrams } from "./datagrams.ts";
 import { Loop } from "./loop.ts";
 import type { Network } from "./network.ts";
@@ -48,7 +50,7 @@ export interface NodeContext {
   /** This machine's disk as a store plugin; no configuration. */
   readonly store: Plugin<Store>;
   /**
-   * The same declaration with every transport, datagrams, sockets and store plugin
+   * The same declaration with every transport, datagrams, sockets, store and databases plugin
    * replaced by its simulated stand-in, and every set-up named while it is
    * awaited. The same plugin gives the same stand-in, so a later declaration
    * can be compared with an earlier one.
@@ -96,6 +98,8 @@ export type NodeState = "new" | "starting" | "running" | "stopping" | "stopped" 
 export class SimNode<T extends Stoppable = Stoppable> {
   readonly #world: NodeWorld;
   readonly #start: StartNode<T>;
+  /** They survive crashes. */
+  readonly #databases = new SimDatabases();
   #state: NodeState = "new";
   #incarnation = 0;
   #loop: Loop;
@@ -216,6 +220,7 @@ export class SimNode<T extends Stoppable = Stoppable> {
   /** The run is over: it does nothing more, and nobody is told. */
   abandon(): void {
     this.#loop.kill();
+    this.#databases[Symbol.dispose]();
   }
 
   /** Its event loop takes nothing in for a while. */
@@ -254,6 +259,8 @@ export class SimNode<T extends Stoppable = Stoppable> {
           return simulatedSockets(place, plugin);
         case storeCapability.id:
           return simulatedStore(this.disk, loop, plugin);
+        case databasesCapability.id:
+          return simulatedDatabases(this.#databases, plugin);
         default:
           return plugin;
       }

@@ -14,7 +14,8 @@
  * newline-delimited JSON, its input on the first line. A client that goes away
  * cancels its call, and so does the gateway's own end. Values that JSON lacks
  * are wrapped (json_values.ts); options travel as headers (call_options.ts);
- * failures are problem documents, which say whether the call may have run.
+ * failures are problem documents, which say whether the call may have run. The
+ * header `traceparent` makes the call part of a trace.
  */
 import { z } from "zod";
 import {
@@ -38,6 +39,7 @@ import { MycnetError } from "../../core/kernel/errors.ts";
 import type { Host } from "../../core/kernel/host.ts";
 import { didYouMean } from "../../core/kernel/nearest.ts";
 import { type Capability, capability, type Plugin } from "../../core/kernel/plugin.ts";
+import { carryTrace, parseTraceparent } from "../../core/node/tracing/mod.ts";
 import { callOptions } from "./http/call_options.ts";
 import { fromJsonValue, toJsonValue } from "./http/json_values.ts";
 import { ndjsonType, readNdjson } from "./http/ndjson.ts";
@@ -109,7 +111,10 @@ class HttpGateway implements AdminRoutes, Disposable {
       return problemResponse(problem("method_not_allowed", detail), { allow: wanted });
     }
     if (name === undefined) return json({ services: this.#services.list().map(outline) });
-    if (method !== undefined) return await this.#call(request, name, method);
+    if (method !== undefined) {
+      const trace = parseTraceparent(request.headers.get("traceparent"));
+      return await carryTrace(trace, () => this.#call(request, name, method));
+    }
     const offered = this.#offers(name);
     return json(offered.length === 1 ? offered[0] : { offered });
   }

@@ -3,10 +3,11 @@
  *
  * Theory of operation. Decisions are those of pure machines (protocols/swim and,
  * above it, protocols/serf); this plugin gives them a port, a timer, a cipher, a
- * memory and a way to the rest of the node. driver.ts moves packets, streams and
- * time; gossip.ts is the contract; joiner.ts finds the others for as long as it
- * takes; memory.ts keeps what a restart must not forget; hints.ts tells the peers
- * where members take links. Gossip is encrypted under the cluster's key and does
+ * memory and a way to the rest of the node. address.ts says where it listens;
+ * driver.ts moves packets, streams and time; gossip.ts is the contract; joiner.ts
+ * finds the others for as long as it takes, through seeds, discovery and whoever is
+ * linked; memory.ts keeps what a restart must not forget; hints.ts tells the peers
+ * where members take links; retagging.ts says when tags are told anew. Gossip is encrypted under the cluster's key and does
  * not start without one, unless told to. A hyphae holds no such key: on it the
  * plugin runs without gossiping, and links alone tell who is there. When the node
  * stops it leaves in order, within a bound; when only the plugin is restarted, by
@@ -16,33 +17,46 @@ import { GossipKeyring } from "@mycnet/protocols/swim";
 import { adminRoutes } from "../../core/contracts/admin.ts";
 import { discovery } from "../../core/contracts/discovery.ts";
 import { type HealthReport, healthSources } from "../../core/contracts/health.ts";
-import { type Membership, membership } from "../../core/contracts/membership.ts";
+import {
+  gossipTags,
+  type Membership,
+  membership,
+  servicesTag,
+} from "../../core/contracts/membership.ts";
 import { metricsSources } from "../../core/contracts/metrics.ts";
 import { nodeControl } from "../../core/contracts/node.ts";
-import { memberStates, peers } from "../../core/contracts/peers.ts";
+import { memberStates, type PeerInfo, peers, peerUp } from "../../core/contracts/peers.ts";
 import { type Settings, settings } from "../../core/contracts/settings.ts";
-import { sockets } from "../../core/contracts/sockets.ts";
+import { type Port, type Sockets, sockets } from "../../core/contracts/sockets.ts";
 import { store } from "../../core/contracts/store.ts";
 import { transport } from "../../core/contracts/transport.ts";
 import { definePlugin } from "../../core/kernel/define_plugin.ts";
+import { codeOf, MycnetError } from "../../core/kernel/errors.ts";
 import { live, maybe, type Plugin } from "../../core/kernel/plugin.ts";
 import { parseHostPort } from "../../core/node/net/mod.ts";
 import { runtimeVersion } from "../../core/node/version.ts";
 import { absentMembership } from "./swim/absent.ts";
+import { addressBeside, gossipAboveLinks, portBeside } from "./swim/address.ts";
 import { gcmCipher } from "./swim/cipher.ts";
 import { machineConfig, swimConfig, type SwimPluginConfig } from "./swim/config.ts";
-import { followSource } from "./swim/discovered.ts";
+import { followSource, gossipAddresses, type GossipPort } from "./swim/discovered.ts";
 import { GossipDriver } from "./swim/driver.ts";
 import { Gossip } from "./swim/gossip.ts";
 import { MemberHints } from "./swim/hints.ts";
 import { Joiner } from "./swim/joiner.ts";
 import { loadKeys } from "./swim/keys.ts";
+import type { Layer } from "./swim/layer.ts";
 import { leaveWithin } from "./swim/leaving.ts";
 import { GossipMemory } from "./swim/memory.ts";
+import { topologyGauges } from "./swim/metrics.ts";
 import { PlainLayer } from "./swim/plain.ts";
 import { membershipRoutes } from "./swim/routes.ts";
+import { Retagging } from "./swim/retagging.ts";
 import { SerfLayer } from "./swim/serf.ts";
 import { nodeTags, type Tags } from "./swim/tags.ts";
+
+/** Linked peers that are no members, of which the addresses are tried. */
+const maxStrangers = 16;
 
 /** The plugin. */
 const plugin: Plugin<Membership> = definePlugin({
@@ -56,6 +70,7 @@ const plugin: Plugin<Membership> = definePlugin({
     store,
     control: maybe(nodeControl),
     transports: live(transport),
+    words: live(gossipTags),
     sources: live(discovery),
   },
   config: swimConfig,
@@ -70,7 +85,7 @@ const plugin: Plugin<Membership> = definePlugin({
     const machine = machineConfig(config);
     const keys = await loadKeys(config, needs.settings, host);
     const keyring = new GossipKeyring(gcmCipher((length) => host.randomBytes(length)), keys.keys);
-    const port = own(await needs.sockets.bind(binding(config, needs.settings)));
+    const port = own(await bind(config, needs.settings, needs.sockets));
     const memory = own(await GossipMemory.load(needs.store, host));
     const driver = own(new GossipDriver({ host, port, lagEveryMs: Math.max(50, machine.lagMs) }));
     const hints = own(
@@ -91,6 +106,7 @@ const plugin: Plugin<Membership> = definePlugin({
         ...needs.settings,
         linkAddresses: [...needs.transports].flatMap((it) => it.addresses),
         version: runtimeVersion,
+        services: [...needs.words].find(({ name }) => name === servicesTag)?.value(),
       }, users);
     };
     const gossip = new Gossip({
@@ -130,14 +146,23 @@ const plugin: Plugin<Membership> = definePlugin({
     memory.followClocks(() => layer.clocks);
     driver.start(layer);
 
+    const ownPort = parseHostPort(port.address).port;
+    const gossipPort = config.bindAddress === undefined ? portBeside : () => ownPort;
     const found = new Map<string, readonly string[]>();
     const joiner = own(
       new Joiner({
         host,
         layer,
         address: port.address,
-        seeds: () => [...written.join, ...[...found.values()].flat()],
-        known: () => memory.known.filter(([name]) => name !== needs.settings.id),
+        seeds: () => [
+          ...written.join,
+          ...[...found.values()].flat(),
+          ...(config.joinDiscovered ? strangersAmong(needs.peers.list(), layer, gossipPort) : []),
+        ],
+        known: () =>
+          memory.hasLeft && !config.rejoin
+            ? []
+            : memory.known.filter(([name]) => name !== needs.settings.id),
         intervalMs: config.reconnectInterval,
         active: () => !gossip.leaving,
         enter: (run) => void driver.enter(run),
@@ -148,18 +173,23 @@ const plugin: Plugin<Membership> = definePlugin({
         joiner[Symbol.dispose]();
         // A plugin that is merely restarted says nothing: the others will not have missed it.
         if (needs.control?.ready !== true) {
-          await leaveWithin(host, gossip, config.leaveTimeout);
+          const told = needs.control?.leaving === true;
+          const leave = () => told ? gossip.leave() : gossip.depart();
+          await leaveWithin(host, { leave }, config.leaveTimeout);
         }
       },
     });
     if (config.joinDiscovered) {
-      const usualPort = parseHostPort(port.address).port;
+      // Whoever is linked and no member may be the way into another half of the cluster.
+      own(host.on(peerUp, ({ id, type }) => {
+        if (type !== "hyphae" && layer.member(id) === undefined) joiner.start();
+      }));
       own(needs.sources.each((source) => {
         const following = followSource({
           host,
           source,
           self: needs.settings.id,
-          usualPort,
+          gossipPort,
           found: (addresses) => {
             found.set(source.id, addresses);
             if (layer.swim.liveCount <= 1) joiner.start();
@@ -173,19 +203,37 @@ const plugin: Plugin<Membership> = definePlugin({
         };
       }));
     }
-    const retag = () => {
-      try {
-        gossip.setTags({});
-      } catch (error) {
-        host.log.warn("The tags of this node cannot be changed.", {
-          reason: (error as Error).message,
-        });
-      }
-    };
+    const retagging = own(
+      new Retagging(host, () => {
+        try {
+          gossip.setTags({});
+        } catch (error) {
+          host.log.warn("The tags of this node cannot be changed.", {
+            reason: (error as Error).message,
+          });
+        }
+      }),
+    );
+    const retag = () => retagging.changed();
     own(needs.transports.each(() => {
       retag();
       return { [Symbol.dispose]: retag };
     }));
+    own(needs.words.each((word) => {
+      retag();
+      const hearing = word.onChange(retag);
+      return {
+        [Symbol.dispose]() {
+          hearing[Symbol.dispose]();
+          retag();
+        },
+      };
+    }));
+    if (memory.hasLeft && !config.rejoin && memory.known.length > 0) {
+      host.log.info("This node was told to leave: it does not seek the members that it knew.", {
+        remedy: "Join one, name one in join, or set rejoin to true.",
+      });
+    }
     joiner.start();
 
     scope.onReconfigure((next) => {
@@ -197,7 +245,11 @@ const plugin: Plugin<Membership> = definePlugin({
       return true;
     });
     contribute(memberStates, gossip);
-    contribute(metricsSources, { category: "topology", read: () => gossip.metrics() });
+    contribute(metricsSources, {
+      category: "topology",
+      gauges: topologyGauges,
+      read: () => gossip.metrics(),
+    });
     contribute(healthSources, () => report(gossip, joiner));
     const shown = () => ({
       node: needs.settings.id,
@@ -219,15 +271,43 @@ const plugin: Plugin<Membership> = definePlugin({
 });
 export default plugin;
 
-/** Where to bind, and what to tell others: the plugin's own address, or the node's host with the gossip port. */
-function binding(config: SwimPluginConfig, { advertiseAddress }: Settings): {
-  bindAddress: string;
-  advertiseAddress: string | undefined;
-} {
-  return {
-    bindAddress: config.bindAddress,
-    advertiseAddress: config.advertiseAddress ?? advertiseAddress?.replace(/:\d+$/, ":0"),
-  };
+/** Binds the plugin's own address, or one beside that of links; tells others its own, or the node's host. */
+async function bind(
+  config: SwimPluginConfig,
+  { bindAddress, advertiseAddress }: Settings,
+  sockets: Sockets,
+): Promise<Port> {
+  const { bindAddress: own } = config;
+  const address = own ?? addressBeside(bindAddress);
+  try {
+    return await sockets.bind({
+      bindAddress: address,
+      advertiseAddress: config.advertiseAddress ?? advertiseAddress?.replace(/:\d+$/, ":0"),
+    });
+  } catch (error) {
+    if (own !== undefined || codeOf(error) !== "address_in_use") throw error;
+    throw new MycnetError(
+      "address_in_use",
+      `${address}, where this node gossips (${gossipAboveLinks} ports above node.bindAddress), ` +
+        `is in use by another process. Set node.bindAddress (--bind) to another port, or ` +
+        `bindAddress of swim`,
+      { cause: error },
+    );
+  }
+}
+
+/** Where peers may gossip that are linked, and no members yet. At most a few: one leads to the others. */
+function strangersAmong(
+  all: readonly PeerInfo[],
+  layer: Layer,
+  gossipPort: GossipPort,
+): readonly string[] {
+  return all
+    .filter(({ id, type, links }) =>
+      type !== "hyphae" && links.length > 0 && layer.member(id) === undefined
+    )
+    .slice(0, maxStrangers)
+    .flatMap(({ addresses }) => gossipAddresses({ addresses }, gossipPort));
 }
 
 function report(gossip: Gossip, joiner: Joiner): HealthReport {

@@ -2,15 +2,23 @@
  * Values to bytes and back.
  *
  * Encoding is MessagePack with the extensions of extensions.ts; a value that
- * has no encoding is an error that names where it stands. Decoding looks the
- * bytes over first (scan.ts), so that hostile ones cost no more than their
- * length; what it returns never shares memory with its input.
+ * has no encoding is an error that names where it stands. What decoding returns
+ * never shares memory with its input.
+ *
+ * There are two ways to the same bytes and values. Plain ones, nearly all that
+ * travels, go a short way (plain_encoder.ts, plain_decoder.ts). The long way is
+ * the library's, and the measure of the other: what the short one does not know
+ * it leaves to it, and so does every error, so that both give the same. Before
+ * the library decodes, the bytes are looked over (scan.ts), so that hostile ones
+ * cost no more than their length.
  *
  * `undefined` leaves an object's key out and is null anywhere else; numbers that
  * are whole and safe travel as integers (-0 as 0), all others as 64-bit floats.
  */
 import { extensions, isPlain, isShortBigInt, isValidDate, Unencodable } from "./extensions.ts";
 import { Decoder, Encoder } from "./msgpack.ts";
+import { PlainDecoder } from "./plain_decoder.ts";
+import { PlainEncoder } from "./plain_encoder.ts";
 import { CodecError, scan } from "./scan.ts";
 
 /** Bounds of encoding and decoding. */
@@ -33,6 +41,12 @@ const codec = extensions({
 });
 let encoder = newEncoder();
 const decoder = new Decoder({ extensionCodec: codec });
+const plainEncoder = new PlainEncoder(
+  (value) => encoder.encodeSharedRef(value),
+  codecLimits.depth,
+  keptBytes,
+);
+const plainDecoder = new PlainDecoder(decodeInner, codecLimits.depth);
 
 /**
  * The bytes of a value.
@@ -40,7 +54,13 @@ const decoder = new Decoder({ extensionCodec: codec });
  * @throws {CodecError} naming the path of what has no encoding, e.g. `input.items[3].when`.
  */
 export function encode(value: unknown, name: string = "value"): Uint8Array<ArrayBuffer> {
-  return encodeShared(value, name).slice();
+  try {
+    const bytes = plainEncoder.encode(value, true);
+    if (bytes !== undefined) return bytes;
+  } catch {
+    // The long way says what is wrong.
+  }
+  return encodeRest(value, name).slice();
 }
 
 /**
@@ -49,6 +69,16 @@ export function encode(value: unknown, name: string = "value"): Uint8Array<Array
  * @throws as {@linkcode encode}.
  */
 export function encodeShared(value: unknown, name: string = "value"): Uint8Array<ArrayBuffer> {
+  try {
+    const bytes = plainEncoder.encode(value);
+    if (bytes !== undefined) return bytes;
+  } catch {
+    // The long way says what is wrong.
+  }
+  return encodeRest(value, name);
+}
+
+function encodeRest(value: unknown, name: string): Uint8Array<ArrayBuffer> {
   try {
     const bytes = encoder.encodeSharedRef(value);
     if (bytes.length > keptBytes) encoder = newEncoder();
@@ -63,8 +93,27 @@ export function encodeShared(value: unknown, name: string = "value"): Uint8Array
  * @throws {CodecError} if they are malformed, too large or nested too deeply.
  */
 export function decode(bytes: Uint8Array): unknown {
+  return decodeWith(bytes, false);
+}
+
+/**
+ * The same for bytes that are the caller's to keep: bytes in the value may be views of them, so
+ * that large ones are not copied once more.
+ * @throws as {@linkcode decode}.
+ */
+export function decodeViews(bytes: Uint8Array): unknown {
+  return decodeWith(bytes, true);
+}
+
+function decodeWith(bytes: Uint8Array, views: boolean): unknown {
   if (bytes.length > codecLimits.bytes) {
     throw new CodecError(`${bytes.length} bytes, where at most ${codecLimits.bytes} are decoded`);
+  }
+  try {
+    const value = plainDecoder.decode(bytes, views);
+    if (value !== undefined) return value;
+  } catch {
+    // The long way says what is wrong.
   }
   try {
     return decodeInner(bytes);

@@ -2,5 +2,5 @@
  * MessagePack for typed messages and control frames.
  * @module
  */
-export { codecLimits, decode, encode, encodeShared } from "./codec.ts";
+export { codecLimits, decode, decodeViews, encode, encodeShared } from "./codec.ts";
 export { CodecError } from "./scan.ts";

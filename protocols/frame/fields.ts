@@ -34,7 +34,7 @@ export interface MessageFields {
   readonly deadlineMs?: number;
   /** Attempts that may still be made further down; retries never multiply. 0 to 255. */
   readonly retryBudget?: number;
-  /** The sender's cumulative sequence towards this receiver (protocols/delivery), 0 to 2^53-1. */
+  /** The sender's sequence towards this receiver, counted for each priority (protocols/delivery), 0 to 2^53-1. */
   readonly sequence?: number;
   /** With `sequence`: it counts messages that the sender keeps on disk, and outlives its process. */
   readonly durable?: boolean;

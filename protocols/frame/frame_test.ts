@@ -27,6 +27,8 @@ const anyFields: fc.Arbitrary<MessageFields> = fc.record({
   deadlineMs: fc.integer({ min: 1, max: 0xffffffff }),
   retryBudget: fc.nat(255),
   sequence: count,
+  durable: fc.constant(true),
+  redelivered: fc.constant(true),
   idempotencyKey: key(fieldLimits.key),
   affinityKey: key(fieldLimits.key),
   source: nodeRef,
@@ -40,7 +42,12 @@ const anyFields: fc.Arbitrary<MessageFields> = fc.record({
     flags: fc.nat(255),
   }, { noNullPrototype: true }),
   metadata: fc.uint8Array({ maxLength: 300 }),
-}, { requiredKeys: [], noNullPrototype: true });
+}, { requiredKeys: [], noNullPrototype: true }).map((fields) => {
+  if (fields.sequence !== undefined) return fields;
+  // They are marks of a sequence.
+  const { durable: _durable, redelivered: _redelivered, ...rest } = fields;
+  return rest;
+});
 const anyMessage: fc.Arbitrary<Message> = fc.record({
   type: fc.integer({ min: 0x0100, max: 0xffff }),
   kind: fc.nat(5),
@@ -151,12 +158,35 @@ Deno.test("fields of flags that a newer minor version added are skipped", () => 
     ...bytes.slice(headerBytes + headerSize),
   ]);
   writeHeader(newer, 0, 0x0101, 0x0301, newer.length - headerBytes);
-  newer[headerBytes] = newer[headerBytes]! | 0xc0;
+  newer[headerBytes] = newer[headerBytes]! | 0x80;
   newer[headerBytes + 3] = headerSize + extra.length;
   const [message] = readAll(newer);
   assert.equal(message!.fields.route, "r");
   assert.deepEqual(message!.fields.metadata, new Uint8Array([1]));
   assert.deepEqual(message!.body, encodeUtf8("body"));
+});
+
+Deno.test("marks of a sequence stand in its top byte; unknown ones mean nothing", () => {
+  const message = (fields: MessageFields): Message => ({
+    type: 0x0301,
+    kind: kind.message,
+    stream: 0,
+    upload: false,
+    fields,
+    body: new Uint8Array(),
+  });
+  const at = headerBytes + 10;
+  const marked = (fields: MessageFields) =>
+    hex(written(message({ sequence: 2 ** 53 - 1, ...fields })).subarray(at, at + 8));
+  assert.equal(marked({}), "001fffffffffffff");
+  assert.equal(marked({ durable: true }), "011fffffffffffff");
+  assert.equal(marked({ redelivered: true }), "021fffffffffffff");
+  assert.equal(marked({ durable: true, redelivered: true }), "031fffffffffffff");
+  const bytes = written(message({ sequence: 7, durable: true }));
+  bytes[at] = bytes[at]! | 0xfc;
+  assert.deepEqual(readAll(bytes)[0]!.fields, { priority: "normal", sequence: 7, durable: true });
+  bytes[at + 1] = 0x20;
+  assert.throws(() => readAll(bytes), /sequence above 2\^53-1/);
 });
 
 Deno.test("a route that repeats is decoded once", () => {
@@ -189,6 +219,8 @@ Deno.test("values out of range are refused by name, and nothing is queued", () =
     [{ deadlineMs: NaN }, /^deadlineMs/],
     [{ retryBudget: 256 }, /^retryBudget: an integer from 0 to 255/],
     [{ sequence: 2 ** 53 }, /^sequence: an integer/],
+    [{ durable: true }, /^sequence: a number beside durable/],
+    [{ redelivered: true }, /^sequence: a number beside durable/],
     [{ idempotencyKey: "x".repeat(65) }, /^idempotencyKey: at most 64/],
     [{ affinityKey: "😀".repeat(17) }, /^affinityKey: at most 64/],
     [{ source: { id: "", generation: 1 } }, /^source\.id/],

@@ -6,8 +6,9 @@
  * `headerSize` counts from the flags to the body. Each flag announces one
  * optional field, and the fields stand in the order of their flags, so a reader
  * of an older minor version reads what it knows and skips the rest by
- * `headerSize`. Writing goes straight into the output; reading decodes the
- * fixed part always, the fields only when asked.
+ * `headerSize`. Writing goes straight into the output, and only a large body
+ * stays where it is until it leaves (large.ts); reading decodes the fixed part
+ * always, the fields only when asked.
  */
 import {
   type MessageFields,
@@ -16,8 +17,10 @@ import {
   noFields,
   type Priority,
 } from "./fields.ts";
+import { flag, sequenceMark } from "./flags.ts";
 import { FrameError, headerBytes, writeHeader, writeU16, writeU32 } from "./header.ts";
-import type { OutputLane } from "./writer.ts";
+import type { OutputLane } from "./lane.ts";
+import { compressedFieldBytes, LargeFrame } from "./large.ts";
 import { writeUtf8 } from "../utf8.ts";
 
 /** Kinds in the order of their numbers on the wire. */
@@ -42,30 +45,12 @@ export const normalLane = 2;
 /** The length of the fixed part in bytes. */
 export const prefixBytes = 10;
 
-/** The flags, lowest bit first: what they announce stands in this order. `upload` announces no bytes: items follow the request. */
-export const flag = {
-  upload: 1 << 0,
-  route: 1 << 1,
-  deadline: 1 << 2,
-  retryBudget: 1 << 3,
-  sequence: 1 << 4,
-  idempotencyKey: 1 << 5,
-  affinityKey: 1 << 6,
-  source: 1 << 7,
-  target: 1 << 8,
-  hopLimit: 1 << 9,
-  fencingEpoch: 1 << 10,
-  loadHint: 1 << 11,
-  trace: 1 << 12,
-  metadata: 1 << 13,
-} as const;
-
 /** The bounds of variable fields, in bytes. */
 export const fieldLimits = { route: 255, key: 64, nodeId: 63, metadata: 8 * 1024 } as const;
 
 // Everything but metadata at its longest, with three bytes for each character while it is written.
 const worstFieldBytes = 1 + 3 * fieldLimits.route + 4 + 1 + 8 + 2 * (1 + 3 * fieldLimits.key) +
-  2 * (1 + 3 * fieldLimits.nodeId + 8) + 1 + 8 + 2 + 25 + 2;
+  2 * (1 + 3 * fieldLimits.nodeId + 8) + 1 + 8 + 2 + 25 + 2 + compressedFieldBytes;
 
 /** The lane of a priority; normal where there is none. */
 export function laneOf(priority: Priority | undefined): number {
@@ -76,7 +61,10 @@ export function laneOf(priority: Priority | undefined): number {
 }
 
 /**
- * Queues one message frame and returns its size without the frame's header.
+ * Queues one message frame. A body of the lane's `referencedBytes` and more is not copied: it
+ * must not change until it has left.
+ * @param originalSize of a body that is compressed; 0 for one that is not.
+ * @param algorithm the number of the algorithm that compressed it.
  * @throws {FrameError} with fault `us` if a field is out of its range or the frame
  * larger than `maxFrameBytes`; nothing is queued then.
  */
@@ -91,39 +79,53 @@ export function writeMessage(
   fields: MessageFields | undefined,
   body: Uint8Array,
   maxFrameBytes: number,
-): number {
+  originalSize = 0,
+  algorithm = 0,
+): void {
   if (fields === noFields) fields = undefined;
-  const metadata = fields?.metadata?.length ?? 0;
+  const { length } = body;
+  const large = length >= lane.referencedBytes;
   lane.reserve(
-    headerBytes + prefixBytes + (fields === undefined ? 0 : worstFieldBytes + metadata) +
-      body.length,
+    headerBytes + prefixBytes + (large ? 0 : length) +
+      (fields === undefined ? 0 : worstFieldBytes + (fields.metadata?.length ?? 0)) +
+      (originalSize === 0 ? 0 : compressedFieldBytes),
   );
   const target = lane.buffer;
   const frame = lane.length;
   const start = frame + headerBytes;
-  const flags = upload ? flag.upload : 0;
+  const flags = (upload ? flag.upload : 0) | (originalSize === 0 ? 0 : flag.compressed);
   let at = start + prefixBytes;
   if (fields === undefined) writeU16(target, start, flags);
   else at = writeFields(target, start, flags, fields);
+  if (originalSize !== 0) {
+    target[at] = algorithm;
+    writeU32(target, at + 1, originalSize);
+    at += compressedFieldBytes;
+  }
   writeU16(target, start + 2, at - start);
   target[start + 4] = kindNumber;
   target[start + 5] = priority;
   writeU32(target, start + 6, stream);
-  const size = at - start + body.length;
-  if (size > maxFrameBytes) {
+  const size = at - start + length;
+  // What the receiver has to hold in the end, compressed or not.
+  const held = originalSize > length ? size - length + originalSize : size;
+  if (held > maxFrameBytes) {
     throw new FrameError(
       "us",
-      `a message of ${size} bytes is larger than the ${maxFrameBytes} that the peer takes`,
+      `a message of ${held} bytes is larger than the ${maxFrameBytes} that the peer takes`,
       true,
     );
   }
+  if (large) {
+    lane.refer(new LargeFrame(priority, version, type, target.slice(start, at), body));
+    return;
+  }
   writeHeader(target, frame, version, type, size);
-  // A call of set costs more than copying a few bytes by hand.
-  if (body.length <= 24) {
-    for (let i = 0; i < body.length; i++) target[at + i] = body[i]!;
+  // A call of set costs more than copying very few bytes by hand.
+  if (length <= 8) {
+    for (let i = 0; i < length; i++) target[at + i] = body[i]!;
   } else target.set(body, at);
-  lane.length = at + body.length;
-  return size;
+  lane.length = at + length;
 }
 
 /** Writes the flags at `start` and the fields behind the fixed part; returns where the body begins. */
@@ -153,6 +155,11 @@ function writeFields(
   if (fields.sequence !== undefined) {
     flags |= flag.sequence;
     at = writeU53(target, at, fields.sequence, "sequence");
+    // The number leaves the top byte free.
+    target[at - 8] = (fields.durable ? sequenceMark.durable : 0) |
+      (fields.redelivered ? sequenceMark.redelivered : 0);
+  } else if (fields.durable || fields.redelivered) {
+    throw outOfRange("sequence", "a number beside durable or redelivered");
   }
   if (fields.idempotencyKey !== undefined) {
     flags |= flag.idempotencyKey;

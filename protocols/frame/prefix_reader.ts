@@ -14,26 +14,33 @@ import {
   type Priority,
   type TraceContext,
 } from "./fields.ts";
+import { flag, sequenceMark } from "./flags.ts";
 import { FrameError, readU16, readU32 } from "./header.ts";
-import { fieldLimits, flag, messageKinds, normalLane, prefixBytes, priorities } from "./prefix.ts";
+import { compressedFieldBytes } from "./large.ts";
+import { fieldLimits, messageKinds, normalLane, prefixBytes, priorities } from "./prefix.ts";
 import { decodeUtf8 } from "../utf8.ts";
 
-/** Fields as received: all keys present, so that everyone who reads them sees one shape. */
+/**
+ * Fields as received. What nearly every message has is always there, so that most objects have
+ * one shape; the rest is added, in one order, to the messages that have it.
+ */
 class ReceivedFields implements MessageFields {
   priority: Priority;
   route: string | undefined = undefined;
   deadlineMs: number | undefined = undefined;
-  retryBudget: number | undefined = undefined;
-  sequence: number | undefined = undefined;
-  idempotencyKey: string | undefined = undefined;
-  affinityKey: string | undefined = undefined;
-  source: NodeRef | undefined = undefined;
-  target: NodeRef | undefined = undefined;
-  hopLimit: number | undefined = undefined;
-  fencingEpoch: number | undefined = undefined;
-  loadHint: number | undefined = undefined;
-  trace: TraceContext | undefined = undefined;
-  metadata: Uint8Array | undefined = undefined;
+  declare retryBudget?: number;
+  declare sequence?: number;
+  declare durable?: boolean;
+  declare redelivered?: boolean;
+  declare idempotencyKey?: string;
+  declare affinityKey?: string;
+  declare source?: NodeRef;
+  declare target?: NodeRef;
+  declare hopLimit?: number;
+  declare fencingEpoch?: number;
+  declare loadHint?: number;
+  declare trace?: TraceContext;
+  declare metadata?: Uint8Array;
 
   constructor(priority: Priority) {
     this.priority = priority;
@@ -65,6 +72,10 @@ export class PrefixReader {
   upload = false;
   /** Where the body begins. */
   bodyStart = 0;
+  /** How the body is compressed; known once a compressed message's `fields` were read. */
+  algorithm = 0;
+  /** What the body was before compression, in bytes; known like `algorithm`. */
+  originalSize = 0;
   #flags = 0;
   #fieldsStart = 0;
   readonly #routes: (CachedRoute | undefined)[] = new Array(cacheSlots).fill(undefined);
@@ -94,6 +105,16 @@ export class PrefixReader {
   /** True if this version knows the kind of the message. */
   get knownKind(): boolean {
     return this.kind < knownKinds;
+  }
+
+  /** True if the body is compressed. */
+  get compressed(): boolean {
+    return (this.#flags & flag.compressed) !== 0;
+  }
+
+  /** True if there are flags that no message of this version has. */
+  get unknownFlags(): boolean {
+    return (this.#flags & flag.more) !== 0;
   }
 
   /**
@@ -128,7 +149,15 @@ export class PrefixReader {
       fields.retryBudget = bytes[at++]!;
     }
     if (flags & flag.sequence) {
-      fields.sequence = readU53(bytes, at, end, "sequence");
+      need(at + 8, end, "sequence");
+      const marks = bytes[at]!;
+      fields.sequence = number53(
+        readU32(bytes, at) & 0xff_ffff,
+        readU32(bytes, at + 4),
+        "sequence",
+      );
+      if (marks & sequenceMark.durable) fields.durable = true;
+      if (marks & sequenceMark.redelivered) fields.redelivered = true;
       at += 8;
     }
     if (flags & flag.idempotencyKey) {
@@ -179,6 +208,12 @@ export class PrefixReader {
       if (length > fieldLimits.metadata) throw malformed(`metadata of ${length} bytes`);
       need(at + 2 + length, end, "metadata");
       fields.metadata = bytes.slice(at + 2, at + 2 + length);
+      at += 2 + length;
+    }
+    if (flags & flag.compressed) {
+      need(at + compressedFieldBytes, end, "compressed");
+      this.algorithm = bytes[at]!;
+      this.originalSize = readU32(bytes, at + 1);
     }
     // What is left belongs to flags of a newer minor version.
     return fields;
@@ -243,9 +278,12 @@ function node(bytes: Uint8Array, at: number, length: number, end: number, field:
 
 function readU53(bytes: Uint8Array, at: number, end: number, field: string): number {
   need(at + 8, end, field);
-  const high = readU32(bytes, at);
+  return number53(readU32(bytes, at), readU32(bytes, at + 4), field);
+}
+
+function number53(high: number, low: number, field: string): number {
   if (high > 0x1fffff) throw malformed(`${field} above 2^53-1`);
-  return high * 0x1_0000_0000 + readU32(bytes, at + 4);
+  return high * 0x1_0000_0000 + low;
 }
 
 function malformed(what: string): FrameError {

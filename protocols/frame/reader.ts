@@ -20,8 +20,8 @@ export interface FrameSink {
 }
 
 const firstBytes = 1024;
-// A larger buffer is let go after its frame: many links, few large frames.
-const keptBytes = 64 * 1024;
+// A larger buffer is let go after its frame; one that a slice fits into is kept while slices come.
+const keptBytes = 128 * 1024;
 const none = new Uint8Array(0);
 
 /** The input of one link. */
@@ -46,6 +46,11 @@ export class FrameReader {
   /** How much memory is kept for unfinished frames. */
   get capacityBytes(): number {
     return this.#buffer.length;
+  }
+
+  /** Lets go of memory that an idle link does not need. */
+  trim(): void {
+    if (this.#held === 0) this.#buffer = none;
   }
 
   /**

@@ -42,6 +42,15 @@ Deno.test("memory grows with what arrives, not with what a header promises", () 
   reader.push(new Uint8Array(2 ** 24 - 1000));
   assert.equal(reader.heldBytes, 0);
   assert.equal(reader.capacityBytes, 0, "a large buffer is not kept");
+  writeHeader(header, 0, version, 1, 2 ** 16);
+  reader.push(header);
+  reader.push(new Uint8Array(2 ** 16 - 1));
+  reader.trim();
+  assert(reader.capacityBytes >= 2 ** 16, "what is not all there stays");
+  reader.push(new Uint8Array(1));
+  assert(reader.capacityBytes <= 2 ** 17);
+  reader.trim();
+  assert.equal(reader.capacityBytes, 0, "an idle link keeps nothing");
 });
 
 Deno.test("reading stops when the sink has had enough", () => {

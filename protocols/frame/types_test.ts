@@ -30,6 +30,7 @@ Deno.test("the numbers on the wire are these", () => {
 7 link.credit
 8 link.reset
 9 link.goodbye
+a link.fragment
 101 consensus.message
 102 replication.log
 103 transaction.prepare
@@ -41,6 +42,7 @@ Deno.test("the numbers on the wire are these", () => {
 302 query
 303 query.result
 304 service.directory
+305 service.message
 3ff custom
 401 resource.allocation
 501 health.report

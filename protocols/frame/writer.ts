@@ -1,119 +1,239 @@
 /**
- * Growing output: four lanes, one a priority, each one buffer.
+ * The output of one link: four lanes, one a priority, handed out in slices.
  *
- * Frames are written straight into the buffer of their lane; small ones thereby
- * coalesce, and nothing is allocated for a message. `take` hands out everything
- * that is queued, the critical lane first, first in first out within a lane.
- * When one lane alone holds anything, its buffer leaves without a copy, and the
- * next one comes out of what the driver gave back.
+ * Messages are queued in the lane of their priority (lane.ts), first in first out
+ * within it; what the link says of itself has a lane of its own, before all others, so
+ * that nothing queued later overtakes it. `take` hands out what to write next. As long as everything queued fits
+ * into one slice, that is everything, the most urgent first; when one lane alone
+ * holds anything, its buffer leaves without a copy. Otherwise it is one slice of the
+ * lane whose turn it is (turns.ts): a closed chunk as it stands, or what a large
+ * frame and its neighbours come to, cut and compressed into one buffer. So nothing
+ * urgent waits for more than the slice that is being written, and no frame, however
+ * large, takes a long turn.
+ *
+ * Buffers that the driver gives back are used again, a few of them, and let go when
+ * the link is idle.
  */
+import type { Compressor } from "./large.ts";
+import { type LaneEntry, OutputLane } from "./lane.ts";
+import { laneCount, maxSliceBytes, Turns } from "./turns.ts";
 
-/** The lanes by priority: 0 critical, 1 high, 2 normal, 3 low. */
-export const laneCount = 4;
+/** What a slice is where nothing else is said. */
+export const defaultSliceBytes: number = 64 * 1024;
 
-const firstBytes = 4 * 1024;
-// What is kept for reuse: enough for the usual flush, small beside a TLS end.
-const keptBytes = 256 * 1024;
-const none = new Uint8Array(0);
+// A slice's buffer has room for the prefix and the headers of its last frame too.
+const slackBytes = 12 * 1024;
+const leastSliceBytes = 1024;
+// Kept for reuse: one for each lane and one that is being written, of the usual size.
+const keptBuffers = laneCount + 1;
+// A chunk this full leaves alone: what stands behind it is not worth a copy.
+const fullShare = 0.5;
 
-/** One lane. Writers reserve, write at `length`, then move `length` on; a write that throws in between leaves no trace. */
-export class OutputLane {
-  /** The bytes; only those before `length` count. */
-  buffer: Uint8Array<ArrayBuffer> = none;
-  /** How many bytes are queued. */
-  length = 0;
-  readonly #writer: FrameWriter;
-
-  /** Made by the writer. */
-  constructor(writer: FrameWriter) {
-    this.#writer = writer;
-  }
-
-  /** Makes room for `bytes` more. */
-  reserve(bytes: number): void {
-    if (this.length + bytes > this.buffer.length) this.#grow(this.length + bytes);
-  }
-
-  #grow(wanted: number): void {
-    if (this.length === 0) {
-      const spare = this.#writer.spare();
-      if (spare !== undefined && spare.length >= wanted) {
-        this.buffer = spare;
-        return;
-      }
-    }
-    const size = Math.max(firstBytes, this.buffer.length * 2, wanted);
-    const grown = new Uint8Array(size);
-    grown.set(this.buffer.subarray(0, this.length));
-    this.buffer = grown;
-  }
+/** Frames that leave only when all that was queued before them has left. */
+interface Epilogue {
+  readonly frame: Uint8Array;
+  readonly positions: readonly number[];
 }
 
 /** The output of one link. */
 export class FrameWriter {
-  /** The lanes, the most urgent first. */
+  /** The lanes of messages by priority, the most urgent first. */
   readonly lanes: readonly OutputLane[];
-  #spare: Uint8Array<ArrayBuffer> | undefined;
+  /** The lane of control frames: small and bounded, and written before anything else. */
+  readonly control: OutputLane;
+  /** How large bodies are compressed; undefined until both ends have agreed on it. */
+  compressor: Compressor | undefined;
+  /** The size of a slice in bytes. */
+  readonly sliceBytes: number;
+  readonly #critical: OutputLane;
+  readonly #high: OutputLane;
+  readonly #normal: OutputLane;
+  readonly #low: OutputLane;
+  // In the order in which they are written when there is room for all.
+  readonly #all: readonly OutputLane[];
+  readonly #turns: Turns;
+  readonly #waiting = (lane: number): boolean => !this.lanes[lane]!.empty;
+  #spares: Uint8Array<ArrayBuffer>[] = [];
+  // Bytes in line and in the epilogue: whatever is in no open chunk.
+  #closed = 0;
+  readonly #epilogue: Epilogue[] = [];
+  #epilogueBytes = 0;
 
   /** An empty one; it allocates with its first frame. */
-  constructor() {
-    this.lanes = [
-      new OutputLane(this),
-      new OutputLane(this),
-      new OutputLane(this),
-      new OutputLane(this),
-    ];
+  constructor(sliceBytes: number = defaultSliceBytes) {
+    this.sliceBytes = Math.min(maxSliceBytes, Math.max(leastSliceBytes, sliceBytes));
+    this.#turns = new Turns(this.sliceBytes);
+    const source = {
+      spare: (wanted: number) => this.#spare(wanted),
+      closed: (bytes: number) => {
+        this.#closed += bytes;
+      },
+    };
+    this.control = new OutputLane(source, this.sliceBytes);
+    this.#critical = new OutputLane(source, this.sliceBytes);
+    this.#high = new OutputLane(source, this.sliceBytes);
+    this.#normal = new OutputLane(source, this.sliceBytes);
+    this.#low = new OutputLane(source, this.sliceBytes);
+    this.lanes = [this.#critical, this.#high, this.#normal, this.#low];
+    this.#all = [this.control, ...this.lanes];
   }
 
   /** How many bytes are queued. */
   get bytes(): number {
-    // Not taken apart as a list: that costs an iterator, and this is asked several times a message.
-    const { lanes } = this;
-    return lanes[0]!.length + lanes[1]!.length + lanes[2]!.length + lanes[3]!.length;
+    // Asked several times a message: neither the list nor a loop.
+    return this.#closed + this.control.length + this.#critical.length + this.#high.length +
+      this.#normal.length + this.#low.length;
   }
 
-  /** Everything queued, or undefined. The buffer is the caller's until given back. */
+  /** True if something waits that is critical, or of the link itself. */
+  get urgent(): boolean {
+    return !this.#critical.empty || !this.control.empty;
+  }
+
+  /** Queues a frame that leaves when everything that is queued now has left, in whatever lane. */
+  last(frame: Uint8Array): void {
+    this.#epilogue.push({ frame, positions: this.lanes.map((lane) => lane.position) });
+    this.#epilogueBytes += frame.length;
+    this.#closed += frame.length;
+  }
+
+  /** The next bytes to write, or undefined. The buffer is the caller's until given back. */
   take(): Uint8Array<ArrayBuffer> | undefined {
-    let first: OutputLane | undefined;
-    for (const lane of this.lanes) {
-      if (lane.length === 0) continue;
-      if (first === undefined) {
-        first = lane;
-        continue;
-      }
-      first.reserve(lane.length);
-      first.buffer.set(lane.buffer.subarray(0, lane.length), first.length);
-      first.length += lane.length;
-      lane.length = 0;
-      if (lane.buffer.length > keptBytes) lane.buffer = none;
-    }
-    if (first === undefined) return undefined;
-    const taken = first.buffer.subarray(0, first.length);
-    first.buffer = none;
-    first.length = 0;
-    return taken;
+    if (this.#epilogue.length > 0) this.#queueEpilogue();
+    const bytes = this.bytes - this.#epilogueBytes;
+    if (bytes === 0) return undefined;
+    if (bytes <= this.sliceBytes) return this.#everything(bytes);
+    if (!this.control.empty) return this.#slice(this.control);
+    const turn = this.#turns.next(this.#waiting);
+    const lane = this.lanes[turn]!;
+    const { taken } = lane;
+    const output = this.#slice(lane);
+    this.#turns.took(turn, lane.taken - taken);
+    return output;
   }
 
   /** Takes a buffer back for reuse. The caller must not touch it afterwards. */
   giveBack(buffer: Uint8Array<ArrayBuffer>): void {
-    const size = buffer.buffer.byteLength;
-    if (size <= keptBytes && size > (this.#spare?.length ?? 0)) {
-      this.#spare = new Uint8Array(buffer.buffer);
+    const spares = this.#spares;
+    const whole = new Uint8Array(buffer.buffer);
+    if (whole.length > this.sliceBytes + slackBytes) return;
+    if (spares.length < keptBuffers) {
+      spares.push(whole);
+      return;
     }
-  }
-
-  /** The buffer that was given back, if any; it is the caller's then. */
-  spare(): Uint8Array<ArrayBuffer> | undefined {
-    const spare = this.#spare;
-    this.#spare = undefined;
-    return spare;
+    const smallest = spares.reduce(
+      (least, it, at) => it.length < spares[least]!.length ? at : least,
+      0,
+    );
+    if (spares[smallest]!.length < whole.length) spares[smallest] = whole;
   }
 
   /** Lets go of memory that an idle link does not need. */
   trim(): void {
-    this.#spare = undefined;
-    for (const lane of this.lanes) {
-      if (lane.length === 0) lane.buffer = none;
+    this.#spares = [];
+    for (const lane of this.#all) lane.trim();
+  }
+
+  #spare(wanted: number): Uint8Array<ArrayBuffer> | undefined {
+    const spares = this.#spares;
+    // The one that came last is the warmest.
+    for (let at = spares.length - 1; at >= 0; at--) {
+      if (spares[at]!.length < wanted) continue;
+      return at === spares.length - 1 ? spares.pop() : spares.splice(at, 1)[0];
+    }
+    return undefined;
+  }
+
+  #everything(bytes: number): Uint8Array<ArrayBuffer> {
+    this.#turns.reset();
+    const lanes = this.#all;
+    if (this.#closed > this.#epilogueBytes) {
+      const target = this.#buffer(bytes);
+      let at = 0;
+      for (const lane of lanes) at = this.#copy(lane, target, at, this.sliceBytes - at);
+      return target.subarray(0, at);
+    }
+    const first = lanes.find((lane) => lane.length > 0)!;
+    // Nearly always: one lane, one open chunk, which leaves as it is.
+    if (first.length === bytes) return first.takeOpen();
+    first.reserve(bytes - first.length);
+    const target = first.buffer;
+    let at = first.length;
+    first.takeOpen();
+    for (const lane of lanes) {
+      if (lane.length === 0) continue;
+      target.set(lane.buffer.subarray(0, lane.length), at);
+      at += lane.length;
+      lane.copiedOpen();
+    }
+    return target.subarray(0, at);
+  }
+
+  /** One slice of one lane. */
+  #slice(lane: OutputLane): Uint8Array<ArrayBuffer> {
+    const first = lane.line[0];
+    if (first === undefined) return lane.takeOpen();
+    if (first instanceof Uint8Array && first.length >= this.sliceBytes * fullShare) {
+      lane.line.shift();
+      this.#left(lane, first.length);
+      return first;
+    }
+    const target = this.#buffer(this.sliceBytes);
+    return target.subarray(0, this.#copy(lane, target, 0, this.sliceBytes));
+  }
+
+  /** Moves what goes into `room` bytes from a lane to `target`; returns the end of it. */
+  #copy(lane: OutputLane, target: Uint8Array, at: number, room: number): number {
+    const { line } = lane;
+    for (let entry: LaneEntry | undefined; room > 0 && (entry = line[0]) !== undefined;) {
+      if (entry instanceof Uint8Array) {
+        if (entry.length > room) return at;
+        line.shift();
+        target.set(entry, at);
+        at += entry.length;
+        room -= entry.length;
+        this.#left(lane, entry.length);
+        this.giveBack(entry);
+      } else {
+        if (!entry.fits(room, this.sliceBytes)) return at;
+        const { left } = entry;
+        at = entry.cut(target, at, room, this.sliceBytes, this.compressor);
+        if (entry.left === 0) line.shift();
+        room -= left - entry.left;
+        this.#left(lane, left - entry.left);
+      }
+    }
+    if (line.length > 0 || lane.length > room || lane.length === 0) return at;
+    target.set(lane.buffer.subarray(0, lane.length), at);
+    at += lane.length;
+    lane.copiedOpen();
+    return at;
+  }
+
+  #left(lane: OutputLane, bytes: number): void {
+    lane.taken += bytes;
+    this.#closed -= bytes;
+  }
+
+  /** An empty buffer for that much of a slice. */
+  #buffer(bytes: number): Uint8Array<ArrayBuffer> {
+    const wanted = bytes + slackBytes;
+    return this.#spare(wanted) ?? new Uint8Array(wanted);
+  }
+
+  /** Moves frames that have waited for everything else into the control lane. */
+  #queueEpilogue(): void {
+    const { lanes } = this;
+    for (let next; (next = this.#epilogue[0]) !== undefined;) {
+      const { frame, positions } = next;
+      if (lanes.some((lane, at) => lane.taken < positions[at]!)) return;
+      this.#epilogue.shift();
+      this.#epilogueBytes -= frame.length;
+      this.#closed -= frame.length;
+      const lane = this.control;
+      lane.reserve(frame.length);
+      lane.buffer.set(frame, lane.length);
+      lane.length += frame.length;
     }
   }
 }

@@ -13,7 +13,7 @@
 import { decode, encode } from "../codec/mod.ts";
 import { FrameError, headerBytes, readU32, writeHeader, writeU32 } from "../frame/header.ts";
 import { messageTypes } from "../frame/types.ts";
-import type { OutputLane } from "../frame/writer.ts";
+import type { OutputLane } from "../frame/lane.ts";
 import { isRecord } from "../identity/description.ts";
 import type { ProfileInForce } from "../negotiation/profile.ts";
 import { decodeUtf8, writeUtf8 } from "../utf8.ts";
@@ -32,6 +32,18 @@ const resetCodes: readonly ResetCode[] = [
 ];
 
 const maxMessageLength = 500;
+
+/** One control frame by itself. */
+export function controlFrame(
+  version: number,
+  type: number,
+  payload: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(headerBytes + payload.length);
+  writeHeader(frame, 0, version, type, payload.length);
+  frame.set(payload, headerBytes);
+  return frame;
+}
 
 /** Queues one control frame with a payload of its own. */
 export function writeControl(

@@ -15,7 +15,7 @@ import { StreamMap } from "./stream_map.ts";
 export type Waiting = "none" | "credit" | "room";
 
 /** One exchange. Objects are reused: hold a stream's number, not this. */
-export class Exchange {
+export class Exchange<Owner = undefined> {
   stream = 0;
   /** The message type of its request. */
   type = 0;
@@ -33,7 +33,15 @@ export class Exchange {
   unpaid = 0;
   /** What was consumed and not yet told to the peer. */
   owed = 0;
+  /** What the peer may send beyond the link's window. */
+  widened = 0;
   waiting: Waiting = "none";
+  /** True once it has items, and so counts as a stream. */
+  streaming = false;
+  /** Where in its lane's output the request stands; -1 for one that the peer sent. */
+  queuedAt = 0;
+  /** The driver's; undefined until it has told. */
+  owner: Owner | undefined = undefined;
 }
 
 const maxPooled = 256;
@@ -46,15 +54,19 @@ export function itemCost(length: number): number {
 }
 
 /** The exchanges of one link. */
-export class ExchangeTable {
+export class ExchangeTable<Owner = undefined> {
   /** Opened by us. */
   outgoing = 0;
   /** Opened by the peer. */
   incoming = 0;
+  /** Those of `outgoing` that are streams. */
+  outgoingStreams = 0;
+  /** Those of `incoming` that are streams. */
+  incomingStreams = 0;
   readonly #parity: number;
   readonly #maxId: number;
-  readonly #byStream: StreamMap<Exchange> = new StreamMap();
-  readonly #pool: Exchange[] = [];
+  readonly #byStream: StreamMap<Exchange<Owner>> = new StreamMap();
+  readonly #pool: Exchange<Owner>[] = [];
   #next: number;
 
   /** @param parity 1 for the dialler, 0 for the acceptor. */
@@ -70,7 +82,7 @@ export class ExchangeTable {
   }
 
   /** The exchange of a stream, or undefined if it is over or never was. */
-  get(stream: number): Exchange | undefined {
+  get(stream: number): Exchange<Owner> | undefined {
     return this.#byStream.get(stream);
   }
 
@@ -80,7 +92,7 @@ export class ExchangeTable {
   }
 
   /** Opens one of ours. The caller minds the bound, which keeps a free id within reach. */
-  open(type: number, lane: number, upload: boolean, credit: number): Exchange {
+  open(type: number, lane: number, upload: boolean, credit: number): Exchange<Owner> {
     let stream = this.#next;
     while (this.#byStream.get(stream) !== undefined) stream = this.#after(stream);
     this.#next = this.#after(stream);
@@ -89,17 +101,51 @@ export class ExchangeTable {
   }
 
   /** Takes in one that the peer opened. */
-  accept(stream: number, type: number, lane: number, upload: boolean, credit: number): Exchange {
+  accept(
+    stream: number,
+    type: number,
+    lane: number,
+    upload: boolean,
+    credit: number,
+  ): Exchange<Owner> {
     this.incoming++;
     return this.#add(stream, type, lane, true, true, upload, credit);
   }
 
-  /** Ends one. */
-  remove(exchange: Exchange): void {
-    this.#byStream.take(exchange.stream);
+  /** It has items from now on. */
+  streams(exchange: Exchange<Owner>): void {
+    exchange.streaming = true;
+    if (exchange.incoming) this.incomingStreams++;
+    else this.outgoingStreams++;
+  }
+
+  /** Takes one out that is about to end: then `release` it, or put it back. */
+  take(stream: number): Exchange<Owner> | undefined {
+    return this.#byStream.take(stream);
+  }
+
+  /** It goes on. */
+  putBack(exchange: Exchange<Owner>): void {
+    this.#byStream.set(exchange.stream, exchange);
+  }
+
+  /** It was taken out and is over. */
+  release(exchange: Exchange<Owner>): void {
     if (exchange.incoming) this.incoming--;
     else this.outgoing--;
+    if (exchange.streaming) {
+      if (exchange.incoming) this.incomingStreams--;
+      else this.outgoingStreams--;
+    }
+    exchange.owner = undefined;
+    exchange.stream = 0;
     if (this.#pool.length < maxPooled) this.#pool.push(exchange);
+  }
+
+  /** Ends one. */
+  remove(exchange: Exchange<Owner>): void {
+    this.#byStream.take(exchange.stream);
+    this.release(exchange);
   }
 
   /** Forgets all. */
@@ -108,6 +154,13 @@ export class ExchangeTable {
     this.#pool.length = 0;
     this.outgoing = 0;
     this.incoming = 0;
+    this.outgoingStreams = 0;
+    this.incomingStreams = 0;
+  }
+
+  /** All of them, in no order. */
+  all(): Exchange<Owner>[] {
+    return this.#byStream.values();
   }
 
   #after(stream: number): number {
@@ -122,8 +175,8 @@ export class ExchangeTable {
     sendOpen: boolean,
     receiveOpen: boolean,
     credit: number,
-  ): Exchange {
-    const exchange = this.#pool.pop() ?? new Exchange();
+  ): Exchange<Owner> {
+    const exchange = this.#pool.pop() ?? new Exchange<Owner>();
     exchange.stream = stream;
     exchange.type = type;
     exchange.lane = lane;
@@ -133,7 +186,10 @@ export class ExchangeTable {
     exchange.credit = credit;
     exchange.unpaid = 0;
     exchange.owed = 0;
+    exchange.widened = 0;
     exchange.waiting = "none";
+    exchange.streaming = false;
+    exchange.queuedAt = -1;
     this.#byStream.set(stream, exchange);
     return exchange;
   }

@@ -11,10 +11,12 @@
  */
 import { noFields } from "../frame/fields.ts";
 import { headerBytes } from "../frame/header.ts";
+import { runLength } from "../frame/testing.ts";
 import { messageTypes } from "../frame/types.ts";
+import { join, pick, Random } from "./fuzz_random.ts";
 import { LinkMachine } from "./machine.ts";
-import { bytes, node, options, Pair } from "./testing.ts";
-import type { LinkCloseReason, LinkHandler, LinkLimits } from "./types.ts";
+import { bytes, capabilities, node, options, Pair } from "./testing.ts";
+import type { LinkCloseReason, LinkHandler, LinkLimits, LinkOptions } from "./types.ts";
 
 /** What a run came to. */
 export interface FuzzReport {
@@ -31,12 +33,25 @@ export interface FuzzReport {
 
 /** Small bounds, so that streams reach them. */
 const limits: Partial<LinkLimits> = {
-  maxFrameBytes: 1024,
+  maxFrameBytes: 2048,
   maxHandshakeFrameBytes: 1024,
   maxExchanges: 8,
+  maxStreams: 5,
+  sliceBytes: 1024,
+  compressionThresholdBytes: 300,
   streamWindowBytes: 512,
   outputHighWaterBytes: 1024,
   maxOutputBytes: 3 * 1024,
+};
+
+/** What the machine makes of it: two frames and the high water at least. */
+const maxOutputBytes = 2 * limits.maxFrameBytes! + limits.outputHighWaterBytes!;
+
+/** Both ends compress, by a hook that knows one trick. */
+const compressing: Partial<LinkOptions> = {
+  limits,
+  capabilities: { ...capabilities, compressions: ["zstd", "none"] },
+  compression: () => runLength,
 };
 
 /** Feeds `count` streams; `from` skips ahead to the number that a failure named. */
@@ -61,25 +76,6 @@ export function fuzzLink(seed: number, count: number, from: number = 0): FuzzRep
   return report;
 }
 
-/** Repeatable random numbers: the mixing function of SplitMix32, one sequence a stream. */
-class Random {
-  #state: number;
-
-  constructor(seed: number, stream: number) {
-    this.#state = Math.imul(seed, 0x9e3779b1) ^ Math.imul(stream + 1, 0x85ebca6b);
-  }
-
-  /** An integer from 0 to `below` - 1. */
-  to(below: number): number {
-    this.#state = this.#state + 0x9e3779b9 | 0;
-    let mixed = this.#state ^ this.#state >>> 16;
-    mixed = Math.imul(mixed, 0x21f0aaad);
-    mixed ^= mixed >>> 15;
-    mixed = Math.imul(mixed, 0x735a2d97);
-    return ((mixed ^ mixed >>> 15) >>> 0) % below;
-  }
-}
-
 interface Corpus {
   /** What each side says until it is up. */
   readonly handshakes: readonly Uint8Array[];
@@ -100,14 +96,22 @@ function recordCorpus(): Corpus {
   const call = messageTypes["service.call"];
   const traffic: Uint8Array[] = [];
   const record = (say: (pair: Pair) => void) => {
-    const pair = Pair.up({ limits }, { limits });
+    const pair = Pair.up(compressing, compressing);
     say(pair);
-    traffic.push(pair.dialer.takeOutput()!.slice());
+    const said: Uint8Array[] = [];
+    for (let output; (output = pair.dialer.takeOutput()) !== undefined;) said.push(output);
+    traffic.push(join(...said));
   };
   record(({ dialer }) => {
     dialer.send(call, { route: "a/b", deadlineMs: 9, metadata: bytes("meta") }, bytes("body"));
     dialer.send(messageTypes.custom, { priority: "critical", route: "note" }, bytes("x"));
     dialer.open(call, { source: { id: "a", generation: 1 }, hopLimit: 3 }, bytes("q"), false, 0);
+  });
+  // In fragments, compressed or not; and compressed in one frame.
+  record(({ dialer }) => {
+    dialer.send(call, noFields, Uint8Array.from({ length: 1500 }, (_, i) => i));
+    dialer.send(call, { priority: "high", route: "r" }, new Uint8Array(2000).fill(7));
+    dialer.send(call, { sequence: 7, durable: true }, new Uint8Array(900).fill(8));
   });
   record(({ dialer }) => {
     const stream = dialer.open(call, { priority: "low", retryBudget: 1 }, bytes("up"), true, 0);
@@ -165,9 +169,13 @@ class Subject implements LinkHandler {
     this.#report = report;
     this.#stuck = random.to(4) === 0;
     const role = state === "up" || random.to(2) === 0 ? "acceptor" : "dialer";
-    this.#machine = new LinkMachine(options(role, { self: node("b"), limits }), this, 0);
+    this.#machine = new LinkMachine(
+      options(role, { ...compressing, self: node("b") }),
+      this,
+      0,
+    );
     if (state === "handshake") return;
-    const other = new LinkMachine(options("dialer", { limits }), silent, 0);
+    const other = new LinkMachine(options("dialer", compressing), silent, 0);
     this.#machine.handleBytes(other.takeOutput()!, 0);
     other.handleBytes(this.#machine.takeOutput()!, 0);
     this.#machine.handleBytes(other.takeOutput()!, 0);
@@ -215,9 +223,12 @@ class Subject implements LinkHandler {
     const { inputBytes, outputBytes, exchanges } = this.#machine;
     this.#report.mostInputBytes = Math.max(this.#report.mostInputBytes, inputBytes);
     this.#report.mostOutputBytes = Math.max(this.#report.mostOutputBytes, outputBytes);
-    if (inputBytes > limits.maxFrameBytes! + headerBytes) throw new Error(`holds ${inputBytes}`);
+    // A frame that is not all there, and a message in fragments in each lane.
+    if (inputBytes > 5 * limits.maxFrameBytes! + headerBytes) {
+      throw new Error(`holds ${inputBytes}`);
+    }
     // The bound, and what one chunk and one answer may add before it is looked at.
-    if (outputBytes > limits.maxOutputBytes! + 8192) throw new Error(`queued ${outputBytes}`);
+    if (outputBytes > maxOutputBytes + 8192) throw new Error(`queued ${outputBytes}`);
     if (exchanges > 2 * limits.maxExchanges!) throw new Error(`${exchanges} exchanges`);
   }
 
@@ -276,7 +287,7 @@ class Subject implements LinkHandler {
   message(): void {
     this.#told();
   }
-  request(stream: number): void {
+  request(stream: number): undefined {
     this.#told(stream);
   }
   response(): void {
@@ -307,13 +318,16 @@ class Subject implements LinkHandler {
   goodbye(): void {
     this.#told();
   }
+  lost(): void {
+    if (this.#ended !== undefined) throw new Error("an exchange lost after the end");
+  }
   closed(reason: LinkCloseReason): void {
     if (this.#ended !== undefined) throw new Error("the end was told twice");
     this.#ended = reason;
   }
 }
 
-const ignore = () => {};
+const ignore = () => undefined;
 const silent: LinkHandler = {
   up: ignore,
   message: ignore,
@@ -328,6 +342,7 @@ const silent: LinkHandler = {
   ack: ignore,
   roundTrip: ignore,
   goodbye: ignore,
+  lost: ignore,
   closed: ignore,
 };
 
@@ -367,18 +382,4 @@ function mutate(random: Random, stream: Uint8Array, corpus: Corpus): Uint8Array 
     }
   }
   return mutated;
-}
-
-function pick<T>(random: Random, list: readonly T[]): T {
-  return list[random.to(list.length)]!;
-}
-
-function join(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

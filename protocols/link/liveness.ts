@@ -9,7 +9,9 @@
  * time-out gets its own: SRTT + 4 RTTVAR. A timer that fires much too late means
  * that this process was paused: what the peer sent may still be unread, so the
  * wait starts over, once for each ping, before it counts against the peer.
+ * What is alive and yet gets nowhere is the business of progress.ts.
  */
+import { Progress } from "./progress.ts";
 import type { LinkHealth, LinkLimits } from "./types.ts";
 
 // A round trip is degraded above the limit and well again below this share of it.
@@ -30,6 +32,8 @@ export class Liveness {
   misses = 0;
   /** The smoothed round trip in ms. */
   roundTripMs: number | undefined;
+  /** Whether frames get anywhere. */
+  readonly progress: Progress;
   readonly #limits: LinkLimits;
   readonly #sentMs: Float64Array = new Float64Array(remembered).fill(NaN);
   #varianceMs = 0;
@@ -44,6 +48,7 @@ export class Liveness {
   /** The first check is due at once, so that the round trip is known early. */
   constructor(limits: LinkLimits, nowMs: number) {
     this.#limits = limits;
+    this.progress = new Progress(limits, nowMs);
     this.#nextPingMs = nowMs;
   }
 
@@ -108,6 +113,7 @@ export class Liveness {
     }
     if (nowMs < this.#nextPingMs) return "none";
     this.pingId++;
+    this.progress.asked(nowMs);
     this.#sentMs[this.pingId % remembered] = nowMs;
     this.#waiting = true;
     this.#waitSinceMs = nowMs;

@@ -6,6 +6,10 @@
  * socket and no clock: the driver brings bytes and times, arms one timer for
  * `nextTimerMs`, and writes what `takeOutput` gives. Deadlines of calls are the
  * driver's. Nothing that arrives makes a method throw; every queue has a bound.
+ *
+ * Bodies of `referencedBytes` (16 KiB, or a slice) and more that are given to `send`, `open`,
+ * `respond`, `fail` and `item` are not copied: they belong to the machine, and must not
+ * change, until `takeOutput` has handed out the last of them or the link is closed.
  */
 import type { MessageFields } from "../frame/fields.ts";
 import { kind } from "../frame/prefix.ts";
@@ -14,6 +18,7 @@ import type { NodeDescription } from "../identity/principal.ts";
 import type { NegotiatedProfile } from "../negotiation/profile.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { Streams } from "./streams.ts";
+import { TypeCounters } from "./type_counters.ts";
 import {
   defaultLimits,
   type GoodbyeCode,
@@ -28,27 +33,20 @@ import {
 } from "./types.ts";
 
 /** One end of a link. See {@linkcode LinkOptions}, {@linkcode LinkHandler}. */
-export class LinkMachine {
+export class LinkMachine<Owner = undefined> {
   /** What the link has carried. */
   readonly counters: Readonly<LinkCounters>;
-  readonly #counters: LinkCounters = {
-    messagesSent: 0,
-    messagesReceived: 0,
-    bytesSent: 0,
-    bytesReceived: 0,
-    late: 0,
-    missedPings: 0,
-  };
+  readonly #counters: LinkCounters;
   readonly #limits: LinkLimits;
-  readonly #writer: FrameWriter = new FrameWriter();
-  readonly #life: Lifecycle;
-  readonly #streams: Streams;
+  readonly #writer: FrameWriter;
+  readonly #life: Lifecycle<Owner>;
+  readonly #streams: Streams<Owner>;
 
   /**
    * Starts the handshake: hello is queued at once. To a peer whose certificate
    * was rejected nothing is said but that; `closed` follows with the next timer.
    */
-  constructor(options: LinkOptions, handler: LinkHandler, nowMs: number) {
+  constructor(options: LinkOptions, handler: LinkHandler<Owner>, nowMs: number) {
     const limits = { ...defaultLimits, ...options.limits };
     this.#limits = {
       ...limits,
@@ -57,7 +55,16 @@ export class LinkMachine {
         2 * limits.maxFrameBytes + limits.outputHighWaterBytes,
       ),
     };
-    this.counters = this.#counters;
+    this.#writer = new FrameWriter(limits.sliceBytes);
+    this.counters = this.#counters = {
+      messagesSent: 0,
+      messagesReceived: 0,
+      types: options.typeCounters ?? new TypeCounters(),
+      bytesSent: 0,
+      bytesReceived: 0,
+      late: 0,
+      missedPings: 0,
+    };
     this.#life = new Lifecycle(
       options,
       handler,
@@ -104,9 +111,24 @@ export class LinkMachine {
     return this.#writer.bytes;
   }
 
-  /** How many bytes of an unfinished frame are kept. */
+  /** How many bytes of unfinished frames and messages are kept. */
   get inputBytes(): number {
-    return this.#life.reader.heldBytes;
+    return this.#life.reader.heldBytes + this.#streams.heldBytes;
+  }
+
+  /** Bodies of this size and more are not copied by the commands. */
+  get referencedBytes(): number {
+    return this.#writer.lanes[0]!.referencedBytes;
+  }
+
+  /** True if something waits for `takeOutput` that is critical, or of the link itself. */
+  get urgent(): boolean {
+    return this.#writer.urgent;
+  }
+
+  /** Which of the links between the two nodes this is, as the dialler says: known to an acceptor once it is up. */
+  get slot(): number {
+    return this.#life.handshake.slot;
   }
 
   /** True once as much waits as should: hold back until it has been written. */
@@ -146,6 +168,7 @@ export class LinkMachine {
 
   /**
    * Queues a request and returns its stream. With `upload`, items follow until `end`.
+   * @param owner comes back with each event of the exchange.
    * @throws {LinkError} `closed`, `overloaded`, `too_large`, `invalid`.
    */
   open(
@@ -154,9 +177,10 @@ export class LinkMachine {
     body: Uint8Array,
     upload: boolean,
     nowMs: number,
+    owner?: Owner,
   ): number {
     this.#mustBeUp();
-    const stream = this.#streams.open(type, fields, body, upload);
+    const stream = this.#streams.open(type, fields, body, upload, owner as Owner);
     this.#life.live!.traffic(nowMs);
     return stream;
   }
@@ -195,13 +219,19 @@ export class LinkMachine {
     this.#streams.grant(stream, bytes);
   }
 
+  /** Gives the peer more credit for one stream than the window that hello announced, for as long as it lasts. */
+  widen(stream: number, bytes: number): void {
+    this.#streams.widen(stream, bytes);
+  }
+
   /**
-   * Queues an acknowledgement in the critical lane: opaque here, at most 1 KiB (protocols/delivery).
+   * Queues an acknowledgement, before any message that is queued now or later: opaque here, at most
+   * 1 KiB (protocols/delivery).
    * @throws {LinkError} `closed`, `too_large`, `overloaded`.
    */
   ack(payload: Uint8Array): void {
     if (this.#life.state !== "draining") this.#mustBeUp();
-    this.#life.ack(payload);
+    this.#life.out.ack(payload);
   }
 
   /** Gives an exchange up. The peer is told in the lane of the stream, so that it does not overtake. */
@@ -219,18 +249,23 @@ export class LinkMachine {
     this.#life.close(code, message);
   }
 
-  /** Everything queued, the most urgent first, or undefined. It is the caller's until given back. */
+  /**
+   * What to write next, or undefined: everything queued, the most urgent first, or a slice of it
+   * where it is more than that. It is the caller's until given back.
+   */
   takeOutput(): Uint8Array<ArrayBuffer> | undefined {
     const output = this.#writer.take();
     if (output === undefined) return undefined;
     this.#counters.bytesSent += output.length;
-    this.#life.outputTaken();
+    this.#life.out.outputTaken();
+    this.#life.live?.progress.taken();
     return output;
   }
 
   /** Takes back what `takeOutput` gave, once it is written; streams that waited for room are told. */
   giveBack(buffer: Uint8Array<ArrayBuffer>): void {
     this.#writer.giveBack(buffer);
+    this.#life.live?.progress.written();
     this.#streams.room();
   }
 

@@ -9,3 +9,4 @@
 export * from "./types.ts";
 export { LinkMachine } from "./machine.ts";
 export { StreamMap } from "./stream_map.ts";
+export { TypeCounters, typeSlot, typeSlotName, typeSlots } from "./type_counters.ts";

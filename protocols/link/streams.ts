@@ -8,16 +8,25 @@
  * What no honest peer sends throws a FrameError, which ends the link; a peer
  * that breaks the rules of one stream (items without credit, after their end)
  * loses that stream.
+ *
+ * An exchange becomes a stream by `upload`, or with the first item either way.
+ * Streams hold more than requests do, so fewer of them may be under way.
  */
 import type { MessageFields } from "../frame/fields.ts";
 import { FrameError, readU32 } from "../frame/header.ts";
-import { kind, laneOf, normalLane, writeMessage } from "../frame/prefix.ts";
+import type { OutputLane } from "../frame/lane.ts";
+import { kind } from "../frame/prefix.ts";
 import { PrefixReader } from "../frame/prefix_reader.ts";
-import type { FrameWriter, OutputLane } from "../frame/writer.ts";
+import type { FrameWriter } from "../frame/writer.ts";
 import type { AnnouncedLimits } from "../negotiation/hello.ts";
+import type { BodyCompression } from "./compression.ts";
 import { needPayload, readReset, writeCredit, writeReset } from "./control.ts";
 import { type Exchange, ExchangeTable, itemCost } from "./exchanges.ts";
+import { Inbox } from "./inbox.ts";
+import { laneFor, Outbox } from "./outbox.ts";
+import { RoomWaiters } from "./room_waiters.ts";
 import {
+  type LinkCloseReason,
   type LinkCounters,
   LinkError,
   type LinkHandler,
@@ -25,41 +34,45 @@ import {
   type ResetCode,
 } from "./types.ts";
 
-const criticalLane = 0;
 const nothing = new Uint8Array(0);
 const maxCredit = 0x7fff_ffff;
 
 /** The exchanges of one link. */
-export class Streams {
+export class Streams<Owner> {
   /** Set once the peer has said goodbye: it promised no new requests. */
   closedToPeer = false;
-  readonly #writer: FrameWriter;
+  readonly #inbox: Inbox;
+  readonly #outbox: Outbox;
   readonly #lanes: readonly OutputLane[];
-  readonly #handler: LinkHandler;
+  readonly #control: OutputLane;
+  readonly #handler: LinkHandler<Owner>;
   readonly #limits: LinkLimits;
   readonly #counters: LinkCounters;
-  readonly #table: ExchangeTable;
+  readonly #table: ExchangeTable<Owner>;
   readonly #ended: () => void;
   readonly #prefix: PrefixReader = new PrefixReader();
   #version = 0;
   // What the peer accepts, from its hello.
-  #maxFrameBytes = 0;
   #windowBytes = 0;
   #maxOutgoing = 0;
-  #roomWaiters: number[] = [];
+  // Streams opened by either side; both ends come to the same number.
+  #maxStreams = 0;
+  readonly #roomWaiters: RoomWaiters<Owner> = new RoomWaiters();
 
   /** @param ended runs after an exchange has ended and its handler was told. */
   constructor(
     parity: 0 | 1,
     writer: FrameWriter,
-    handler: LinkHandler,
+    handler: LinkHandler<Owner>,
     limits: LinkLimits,
     counters: LinkCounters,
     ended: () => void,
   ) {
     this.#table = new ExchangeTable(parity);
-    this.#writer = writer;
+    this.#inbox = new Inbox(limits.maxFrameBytes);
+    this.#outbox = new Outbox(writer, limits, counters);
     this.#lanes = writer.lanes;
+    this.#control = writer.control;
     this.#handler = handler;
     this.#limits = limits;
     this.#counters = counters;
@@ -67,9 +80,12 @@ export class Streams {
   }
 
   /** The handshake is done: this is what both agreed on. */
-  start(version: number, peer: AnnouncedLimits): void {
+  start(version: number, peer: AnnouncedLimits, compression: BodyCompression | undefined): void {
     this.#version = version;
-    this.#maxFrameBytes = Math.min(this.#limits.maxFrameBytes, peer.maxFrameBytes);
+    this.#inbox.compression = compression;
+    const maxFrameBytes = Math.min(this.#limits.maxFrameBytes, peer.maxFrameBytes);
+    this.#outbox.start(version, maxFrameBytes, compression);
+    this.#maxStreams = Math.min(this.#limits.maxStreams, peer.maxStreams);
     this.#windowBytes = peer.streamWindowBytes;
     this.#maxOutgoing = Math.min(this.#limits.maxExchanges, peer.maxExchanges);
   }
@@ -79,30 +95,57 @@ export class Streams {
     return this.#table.size;
   }
 
-  /** Forgets everything: the link is closed. */
-  clear(): void {
+  /** How many bytes of unfinished messages are kept. */
+  get heldBytes(): number {
+    return this.#inbox.heldBytes;
+  }
+
+  /** The link is closed: tells of all that was under way, and forgets it. */
+  close(reason: LinkCloseReason): void {
+    this.#inbox.clear();
+    this.#roomWaiters.clear();
+    // Exchanges are used again as soon as they are free, so what matters is copied.
+    const lost = this.#table.all().map(({ stream, lane, queuedAt, owner }) => ({
+      stream,
+      sent: this.#lanes[lane]!.taken > queuedAt,
+      owner,
+    }));
     this.#table.clear();
-    this.#roomWaiters.length = 0;
+    for (const { stream, sent, owner } of lost) {
+      this.#handler.lost(stream, sent, reason, owner as Owner);
+    }
   }
 
   /** See {@linkcode LinkMachine.send}. */
   send(type: number, fields: MessageFields, body: Uint8Array): void {
-    this.#mayQueue(type, body);
-    this.#write(kind.message, type, lane(fields), 0, false, fields, body);
+    this.#outbox.check(type, body);
+    this.#outbox.write(kind.message, type, laneFor(fields), 0, false, fields, body);
   }
 
   /** See {@linkcode LinkMachine.open}. */
-  open(type: number, fields: MessageFields, body: Uint8Array, upload: boolean): number {
-    this.#mayQueue(type, body);
+  open(
+    type: number,
+    fields: MessageFields,
+    body: Uint8Array,
+    upload: boolean,
+    owner: Owner,
+  ): number {
+    this.#outbox.check(type, body);
     const table = this.#table;
     if (table.outgoing >= this.#maxOutgoing) {
       throw new LinkError("overloaded", `${this.#maxOutgoing} exchanges are under way already`);
     }
-    const priority = lane(fields);
+    if (upload && table.outgoingStreams >= this.#maxStreams) {
+      throw new LinkError("overloaded", this.#tooManyStreams());
+    }
+    const priority = laneFor(fields);
     const exchange = table.open(type, priority, upload, this.#windowBytes);
     const { stream } = exchange;
+    exchange.owner = owner;
+    exchange.queuedAt = this.#lanes[priority]!.position;
+    if (upload) table.streams(exchange);
     try {
-      this.#write(kind.request, type, priority, stream, upload, fields, body);
+      this.#outbox.write(kind.request, type, priority, stream, upload, fields, body);
     } catch (error) {
       table.remove(exchange);
       throw error;
@@ -117,10 +160,17 @@ export class Streams {
     fields: MessageFields,
     body: Uint8Array,
   ): void {
-    const exchange = this.#table.get(stream);
-    if (exchange === undefined || !exchange.incoming) return;
-    this.#write(answerKind, exchange.type, exchange.lane, stream, false, fields, body);
-    this.#table.remove(exchange);
+    const table = this.#table;
+    const exchange = table.take(stream);
+    if (exchange === undefined) return;
+    if (!exchange.incoming) return table.putBack(exchange);
+    try {
+      this.#outbox.write(answerKind, exchange.type, exchange.lane, stream, false, fields, body);
+    } catch (error) {
+      table.putBack(exchange);
+      throw error;
+    }
+    table.release(exchange);
     this.#ended();
   }
 
@@ -131,11 +181,16 @@ export class Streams {
     if (exchange.credit <= 0) {
       throw new LinkError("overloaded", `stream ${stream} has no credit: wait until writable`);
     }
-    this.#mayQueue(exchange.type, body);
-    this.#write(kind.item, exchange.type, exchange.lane, stream, false, undefined, body);
+    this.#outbox.check(exchange.type, body);
+    if (!exchange.streaming && this.#table.incomingStreams >= this.#maxStreams) {
+      this.#giveUp(exchange, "overloaded", this.#tooManyStreams());
+      return true;
+    }
+    this.#outbox.write(kind.item, exchange.type, exchange.lane, stream, false, undefined, body);
+    if (!exchange.streaming) this.#table.streams(exchange);
     exchange.credit -= itemCost(body.length);
     if (exchange.credit <= 0) exchange.waiting = "credit";
-    else if (this.#full) this.#awaitRoom(exchange);
+    else if (this.#outbox.full) this.#roomWaiters.wait(exchange);
     return exchange.waiting === "none";
   }
 
@@ -144,7 +199,7 @@ export class Streams {
     const exchange = this.#table.get(stream);
     if (exchange === undefined || !exchange.sendOpen) return;
     exchange.sendOpen = false;
-    this.#write(kind.end, exchange.type, exchange.lane, stream, false, undefined, nothing);
+    this.#outbox.write(kind.end, exchange.type, exchange.lane, stream, false, undefined, nothing);
   }
 
   /** See {@linkcode LinkMachine.grant}. */
@@ -153,10 +208,18 @@ export class Streams {
     if (exchange === undefined || !exchange.receiveOpen) return;
     exchange.owed += Math.min(itemCost(bytes), exchange.unpaid - exchange.owed);
     // A quarter of the window at a time: few frames, and the sender seldom runs dry.
-    if (exchange.owed * 4 < this.#limits.streamWindowBytes) return;
+    if (exchange.owed * 4 < this.#limits.streamWindowBytes + exchange.widened) return;
     exchange.unpaid -= exchange.owed;
-    writeCredit(this.#lanes[criticalLane]!, this.#version, stream, exchange.owed);
+    writeCredit(this.#control, this.#version, stream, exchange.owed);
     exchange.owed = 0;
+  }
+
+  /** See {@linkcode LinkMachine.widen}. */
+  widen(stream: number, bytes: number): void {
+    const exchange = this.#table.get(stream);
+    if (exchange === undefined || !exchange.receiveOpen) return;
+    exchange.widened += bytes;
+    writeCredit(this.#control, this.#version, stream, bytes);
   }
 
   /** See {@linkcode LinkMachine.reset}. */
@@ -170,20 +233,7 @@ export class Streams {
 
   /** There may be room in the output again. */
   room(): void {
-    if (this.#roomWaiters.length === 0 || this.#full) return;
-    const waiters = this.#roomWaiters;
-    this.#roomWaiters = [];
-    for (const [i, stream] of waiters.entries()) {
-      // Filled up again: the rest goes first the next time.
-      if (this.#full) {
-        this.#roomWaiters.unshift(...waiters.slice(i));
-        return;
-      }
-      const exchange = this.#table.get(stream);
-      if (exchange?.waiting !== "room") continue;
-      exchange.waiting = "none";
-      this.#handler.writable(stream);
-    }
+    this.#roomWaiters.release(this.#table, this.#outbox, this.#handler);
   }
 
   /** A message frame of any kind arrived. `newer`: from a peer of a higher minor version. */
@@ -196,51 +246,46 @@ export class Streams {
   ): void {
     const prefix = this.#prefix;
     prefix.read(bytes, start, end);
+    if (prefix.unknownFlags && !newer) throw new FrameError("peer", "a message of unknown flags");
     this.#counters.messagesReceived++;
+    this.#counters.types.received(type);
     const { stream } = prefix;
     switch (prefix.kind) {
       case kind.message:
         if (stream !== 0) throw new FrameError("peer", `a message on stream ${stream}`);
-        this.#handler.message(type, prefix.fields(bytes), bytes.subarray(prefix.bodyStart, end));
+        this.#handler.message(type, prefix.fields(bytes), this.#inbox.body(prefix, bytes, end));
         return;
       case kind.request:
         this.#handleRequest(type, bytes, end);
         return;
       case kind.response:
-      case kind.failure: {
-        const exchange = this.#table.get(stream);
-        if (exchange === undefined) {
-          this.#counters.late++;
-          return;
-        }
-        if (exchange.incoming) {
-          throw new FrameError("peer", `an answer on stream ${stream}, which the peer opened`);
-        }
-        const failed = prefix.kind === kind.failure;
-        const fields = prefix.fields(bytes);
-        const body = bytes.subarray(prefix.bodyStart, end);
-        this.#table.remove(exchange);
-        if (failed) this.#handler.failure(stream, fields, body);
-        else this.#handler.response(stream, fields, body);
-        this.#ended();
+      case kind.failure:
+        this.#handleAnswer(stream, bytes, end);
         return;
-      }
       case kind.item:
-        this.#handleItem(stream, bytes.subarray(prefix.bodyStart, end));
+        if (prefix.compressed) prefix.fields(bytes);
+        this.#handleItem(stream, this.#inbox.body(prefix, bytes, end));
         return;
       case kind.end: {
         const exchange = this.#table.get(stream);
         if (exchange === undefined) this.#counters.late++;
-        else if (!exchange.receiveOpen) this.#breach(exchange, "a second end of the stream");
-        else {
+        else if (!exchange.receiveOpen) {
+          this.#giveUp(exchange, "protocol", "a second end of the stream");
+        } else {
           exchange.receiveOpen = false;
-          this.#handler.end(stream);
+          this.#handler.end(stream, exchange.owner as Owner);
         }
         return;
       }
       default:
         if (!newer) throw new FrameError("peer", `a message of unknown kind ${prefix.kind}`);
     }
+  }
+
+  /** A fragment arrived. `newer` as for a message. */
+  handleFragment(bytes: Uint8Array, start: number, end: number, newer: boolean): void {
+    const whole = this.#inbox.fragment(bytes, start, end);
+    if (whole !== undefined) this.handleMessage(whole.type, whole.bytes, 0, whole.end, newer);
   }
 
   /** A credit frame arrived. */
@@ -250,10 +295,10 @@ export class Streams {
     if (exchange === undefined) return;
     exchange.credit = Math.min(exchange.credit + readU32(bytes, start + 4), maxCredit);
     if (exchange.waiting !== "credit" || exchange.credit <= 0) return;
-    if (this.#full) this.#awaitRoom(exchange);
+    if (this.#outbox.full) this.#roomWaiters.wait(exchange);
     else {
       exchange.waiting = "none";
-      this.#handler.writable(exchange.stream);
+      this.#handler.writable(exchange.stream, exchange.owner as Owner);
     }
   }
 
@@ -262,8 +307,9 @@ export class Streams {
     const { stream, code, message } = readReset(bytes, start, end);
     const exchange = this.#table.get(stream);
     if (exchange === undefined) return;
+    const owner = exchange.owner as Owner;
     this.#table.remove(exchange);
-    this.#handler.reset(stream, code, message);
+    this.#handler.reset(stream, code, message, owner);
     this.#ended();
   }
 
@@ -281,13 +327,38 @@ export class Streams {
       throw new FrameError("peer", `a request on stream ${stream}, which is in use`);
     }
     const fields = prefix.fields(bytes);
-    if (this.closedToPeer || table.incoming >= this.#limits.maxExchanges) {
+    const body = this.#inbox.body(prefix, bytes, end);
+    if (
+      this.closedToPeer || table.incoming >= this.#limits.maxExchanges ||
+      upload && table.incomingStreams >= this.#maxStreams
+    ) {
       const code = this.closedToPeer ? "shutting_down" : "overloaded";
-      writeReset(this.#lanes[priority]!, this.#version, stream, code, "");
+      const message = code === "overloaded" && upload ? this.#tooManyStreams() : "";
+      writeReset(this.#lanes[priority]!, this.#version, stream, code, message);
       return;
     }
-    table.accept(stream, type, priority, upload, this.#windowBytes);
-    this.#handler.request(stream, type, fields, bytes.subarray(prefix.bodyStart, end), upload);
+    const exchange = table.accept(stream, type, priority, upload, this.#windowBytes);
+    if (upload) table.streams(exchange);
+    const owner = this.#handler.request(stream, type, fields, body, upload);
+    // It may be over by now, and the object another exchange's.
+    if (owner !== undefined && exchange.stream === stream) exchange.owner = owner;
+  }
+
+  #handleAnswer(stream: number, bytes: Uint8Array, end: number): void {
+    const prefix = this.#prefix;
+    const fields = prefix.fields(bytes);
+    const body = this.#inbox.body(prefix, bytes, end);
+    const exchange = this.#table.take(stream);
+    if (exchange === undefined) return void this.#counters.late++;
+    if (exchange.incoming) {
+      this.#table.putBack(exchange);
+      throw new FrameError("peer", `an answer on stream ${stream}, which the peer opened`);
+    }
+    const owner = exchange.owner as Owner;
+    this.#table.release(exchange);
+    if (prefix.kind === kind.failure) this.#handler.failure(stream, fields, body, owner);
+    else this.#handler.response(stream, fields, body, owner);
+    this.#ended();
   }
 
   #handleItem(stream: number, body: Uint8Array): void {
@@ -297,85 +368,32 @@ export class Streams {
       return;
     }
     if (!exchange.receiveOpen) {
-      this.#breach(exchange, "an item where none may come");
-      return;
+      return this.#giveUp(exchange, "protocol", "an item where none may come");
     }
-    if (exchange.unpaid >= this.#limits.streamWindowBytes) {
-      this.#breach(exchange, "an item without credit");
-      return;
+    if (exchange.unpaid >= this.#limits.streamWindowBytes + exchange.widened) {
+      return this.#giveUp(exchange, "protocol", "an item without credit");
+    }
+    if (!exchange.streaming) {
+      if (this.#table.outgoingStreams >= this.#maxStreams) {
+        return this.#giveUp(exchange, "overloaded", this.#tooManyStreams());
+      }
+      this.#table.streams(exchange);
     }
     exchange.unpaid += itemCost(body.length);
-    this.#handler.item(stream, body);
+    this.#handler.item(stream, body, exchange.owner as Owner);
   }
 
-  /** The peer broke the rules of a stream: both ends lose it. */
-  #breach(exchange: Exchange, message: string): void {
+  /** Both ends lose an exchange. */
+  #giveUp(exchange: Exchange<Owner>, code: ResetCode, message: string): void {
     const { stream } = exchange;
-    writeReset(this.#lanes[exchange.lane]!, this.#version, stream, "protocol", message);
+    const owner = exchange.owner as Owner;
+    writeReset(this.#lanes[exchange.lane]!, this.#version, stream, code, message);
     this.#table.remove(exchange);
-    this.#handler.reset(stream, "protocol", message);
+    this.#handler.reset(stream, code, message, owner);
     this.#ended();
   }
 
-  get #full(): boolean {
-    return this.#writer.bytes >= this.#limits.outputHighWaterBytes;
+  #tooManyStreams(): string {
+    return `maxStreams: ${this.#maxStreams} streams are under way already`;
   }
-
-  #awaitRoom(exchange: Exchange): void {
-    if (exchange.waiting === "room") return;
-    exchange.waiting = "room";
-    this.#roomWaiters.push(exchange.stream);
-  }
-
-  #mayQueue(type: number, body: Uint8Array): void {
-    if (!(type >= 0x0100 && type <= 0xffff)) {
-      throw new LinkError("invalid", `type: 0x0100 to 0xffff expected, found ${type}`);
-    }
-    const waiting = this.#writer.bytes;
-    if (waiting + body.length > this.#limits.maxOutputBytes) {
-      throw new LinkError("overloaded", `${waiting} bytes wait to be written already`);
-    }
-  }
-
-  #write(
-    kindNumber: number,
-    type: number,
-    priority: number,
-    stream: number,
-    upload: boolean,
-    fields: MessageFields | undefined,
-    body: Uint8Array,
-  ): void {
-    try {
-      writeMessage(
-        this.#lanes[priority]!,
-        this.#version,
-        type,
-        kindNumber,
-        priority,
-        stream,
-        upload,
-        fields,
-        body,
-        this.#maxFrameBytes,
-      );
-    } catch (error) {
-      throw asLinkError(error);
-    }
-    this.#counters.messagesSent++;
-  }
-}
-
-function lane({ priority }: MessageFields): number {
-  if (priority === undefined) return normalLane;
-  try {
-    return laneOf(priority);
-  } catch (error) {
-    throw asLinkError(error);
-  }
-}
-
-function asLinkError(error: unknown): unknown {
-  if (!(error instanceof FrameError)) return error;
-  return new LinkError(error.tooLarge ? "too_large" : "invalid", error.message);
 }

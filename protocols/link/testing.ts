@@ -9,7 +9,7 @@ import { writeMessage } from "../frame/prefix.ts";
 import { messageTypes } from "../frame/types.ts";
 import { FrameWriter } from "../frame/writer.ts";
 import type { NodeDescription } from "../identity/principal.ts";
-import { defaultCapabilities } from "../negotiation/hello.ts";
+import type { LinkCapabilities } from "../negotiation/hello.ts";
 import { decodeUtf8, encodeUtf8 } from "../utf8.ts";
 import { LinkMachine } from "./machine.ts";
 import type { LinkCloseReason, LinkHandler, LinkOptions } from "./types.ts";
@@ -30,6 +30,13 @@ export function node(id: string, change: Partial<NodeDescription> = {}): NodeDes
   return { cluster: "test", type: "sclerotia", id, generation: 1, version: "0.1.0", ...change };
 }
 
+/** What both ends can do, whatever later builds learn: these tests have exact bytes. */
+export const capabilities: LinkCapabilities = Object.freeze({
+  codecs: ["msgpack"],
+  compressions: ["none"],
+  reliabilities: ["best-effort"],
+});
+
 /** Options that make a link between `a` (the dialler) and `b`. */
 export function options(
   role: LinkOptions["role"],
@@ -40,7 +47,7 @@ export function options(
     self: node(role === "dialer" ? "a" : "b"),
     authentication: { kind: "fiat" },
     encryption: "standard",
-    capabilities: defaultCapabilities,
+    capabilities,
     profiles: {},
     addresses: [],
     nonce: new Uint8Array(16).fill(role === "dialer" ? 1 : 2),
@@ -49,7 +56,7 @@ export function options(
   };
 }
 
-/** One event as the recorder writes it down; bodies as text. */
+/** One event as the recorder writes it down; short bodies as text. */
 export type Recorded = readonly unknown[];
 
 /** A handler that writes everything down and lets a test hook in. */
@@ -73,7 +80,7 @@ export class Recorder implements LinkHandler {
     fields: MessageFields,
     body: Uint8Array,
     upload: boolean,
-  ): void {
+  ): undefined {
     this.fields.push(fields);
     this.#add(["request", stream, type, text(body), upload], body);
   }
@@ -86,7 +93,7 @@ export class Recorder implements LinkHandler {
     this.#add(["failure", stream, text(body)], body);
   }
   item(stream: number, body: Uint8Array): void {
-    this.#add(["item", stream, body.length > 64 ? body.length : text(body)], body);
+    this.#add(["item", stream, text(body)], body);
   }
   end(stream: number): void {
     this.#add(["end", stream]);
@@ -108,6 +115,11 @@ export class Recorder implements LinkHandler {
   }
   goodbye(code: string, message: string): void {
     this.#add(["goodbye", code, message]);
+  }
+  /** Streams under way at the end; in no order, so apart from the events. */
+  readonly lostStreams: [stream: number, sent: boolean][] = [];
+  lost(stream: number, sent: boolean): void {
+    this.lostStreams.push([stream, sent]);
   }
   closed(reason: LinkCloseReason): void {
     if (this.closedBecause !== undefined) throw new Error("closed was told twice");
@@ -201,8 +213,9 @@ export function bytes(text: string): Uint8Array<ArrayBuffer> {
   return encodeUtf8(text);
 }
 
-function text(body: Uint8Array): string {
-  return decodeUtf8(body);
+/** A body as it is written down: its text, or of a long one how long it is. */
+function text(body: Uint8Array): string | number {
+  return body.length > 64 ? body.length : decodeUtf8(body);
 }
 
 /** A message frame as a peer might forge it. */

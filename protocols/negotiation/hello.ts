@@ -23,7 +23,7 @@ export interface LinkCapabilities {
 export const defaultCapabilities: LinkCapabilities = Object.freeze({
   codecs: Object.freeze(["msgpack"]),
   compressions: Object.freeze(["none"]),
-  reliabilities: Object.freeze(["best-effort"]),
+  reliabilities: Object.freeze(["best-effort", "high"]),
 });
 
 /** What the sender of a hello accepts. The other side keeps to it. */
@@ -34,6 +34,8 @@ export interface AnnouncedLimits {
   readonly streamWindowBytes: number;
   /** Requests of the other side that may be under way at once. 1 to 2^31-1. */
   readonly maxExchanges: number;
+  /** Streams of the other side that may be under way at once: exchanges with items. 1 to 2^31-1. */
+  readonly maxStreams: number;
 }
 
 /** A pair of node types as configuration writes it; both orders mean the same. */
@@ -61,6 +63,8 @@ export interface Hello {
   readonly limits: AnnouncedLimits;
   /** How it wants the table of profiles changed. */
   readonly profiles: ProfileOverrides;
+  /** Which of the links between the two nodes this is, 0 to 63. The dialler's counts; an acceptor says 0. */
+  readonly slot: number;
   /** 16 random bytes, so that no two handshakes have the same transcript. */
   readonly nonce: Uint8Array;
 }

@@ -27,6 +27,8 @@ export const helloLimits = {
   nameLength: 32,
   nonceBytes: 16,
   minFrameBytes: 1024,
+  /** The highest slot. */
+  slot: 63,
 } as const;
 
 /** The bytes of a hello. */
@@ -74,6 +76,7 @@ function readHello(value: unknown): Hello {
     capabilities: readCapabilities(hello.capabilities),
     limits: readLimits(hello.limits),
     profiles: readProfiles(hello.profiles),
+    slot: integer(hello.slot, "slot", 0, helloLimits.slot),
     nonce,
   };
 }
@@ -105,6 +108,7 @@ function readLimits(value: unknown): AnnouncedLimits {
       0x7fff_ffff,
     ),
     maxExchanges: integer(limits.maxExchanges, "limits.maxExchanges", 1, 0x7fff_ffff),
+    maxStreams: integer(limits.maxStreams, "limits.maxStreams", 1, 0x7fff_ffff),
   };
 }
 

@@ -23,8 +23,14 @@ function hello(id: string, change: Partial<Hello> = {}): Hello {
     node: { cluster: "test", type: "sclerotia", id, generation: 1, version: "0.1.0" },
     addresses: [],
     capabilities: defaultCapabilities,
-    limits: { maxFrameBytes: 2 ** 24, streamWindowBytes: 2 ** 18, maxExchanges: 4096 },
+    limits: {
+      maxFrameBytes: 2 ** 24,
+      streamWindowBytes: 2 ** 18,
+      maxExchanges: 4096,
+      maxStreams: 100,
+    },
     profiles: {},
+    slot: 0,
     nonce: new Uint8Array(16),
     ...change,
   };
@@ -66,8 +72,10 @@ const anyHello: fc.Arbitrary<Hello> = fc.record({
     maxFrameBytes: fc.integer({ min: 1024, max: 2 ** 32 - 1 }),
     streamWindowBytes: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
     maxExchanges: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+    maxStreams: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
   }, plainRecord),
   profiles: fc.dictionary(fc.constantFrom(...pairs), override, plainRecord),
+  slot: fc.nat(63),
   nonce: fc.uint8Array({ minLength: 16, maxLength: 16 }),
 }, plainRecord);
 const encryption = fc.constantFrom(...encryptionLevels);
@@ -164,7 +172,7 @@ Deno.test("without overrides the table is wanted, and what this build can do is 
   assert.deepEqual(outcome.profile.inForce, {
     encryption: "standard",
     compression: "none",
-    reliability: "best-effort",
+    reliability: "high",
   });
   assert(negotiate(hello("a"), hello("b"), "none").ok, "less than the table is shown, not refused");
 });

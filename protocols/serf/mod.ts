@@ -29,6 +29,7 @@
 export * from "./types.ts";
 export { type SerfConfig, serfDefaults } from "./config.ts";
 export { SerfMachine } from "./machine.ts";
+export { type CoalescedChange, type CoalesceOptions, MemberCoalescer } from "./coalesce.ts";
 export type { KeyOperation } from "./keys.ts";
 export { decodeTags, encodeTags, maxTagBytes, type Tags } from "./wire/tags.ts";
 export { type Coordinate, distance as coordinateDistance } from "./coordinate/coordinate.ts";

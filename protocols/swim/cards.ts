@@ -12,7 +12,8 @@
 import { formatAddress } from "./address.ts";
 import type { Versions } from "./versions.ts";
 import { decodeUtf8, encodeUtf8 } from "../utf8.ts";
-import { MsgpackWriter } from "./wire/msgpack.ts";
+import { writeState } from "./wire/messages.ts";
+import { Workbench } from "./workbench.ts";
 
 /** What a member says of itself at one incarnation. Immutable. */
 export interface Card {
@@ -38,6 +39,8 @@ export interface Card {
 
 interface Stored extends Card {
   refs: number;
+  /** Its state in a push/pull while it is alive, once it was asked for. */
+  state: Uint8Array | undefined;
   /** The next card of the same name. */
   next: Stored | undefined;
   /** The next card with the same address. */
@@ -66,13 +69,13 @@ interface Said {
   readonly bytes: Uint8Array;
 }
 
-/** A suspicion, its confirmations and a death: more is seldom said at one time. */
-const maxSaid = 6;
+/** A suspicion by several, and deaths: more is seldom said at one time. */
+const maxSaid = 16;
 
 /** Holds names and cards for one or many views. */
 export class CardStore {
-  /** Where the state of a whole view is written before it leaves: large, and needed rarely. */
-  readonly scratch: MsgpackWriter = new MsgpackWriter(0);
+  /** @internal What the machines on this store work with. */
+  readonly bench: Workbench = new Workbench();
   readonly #names: (Name | undefined)[] = [];
   readonly #freeNames: number[] = [];
   readonly #cards: (Stored | undefined)[] = [];
@@ -130,7 +133,9 @@ export class CardStore {
     encode: () => Uint8Array,
   ): Uint8Array {
     const { said } = this.#names[nameId]!;
-    for (const it of said) {
+    // The newest first.
+    for (let i = said.length - 1; i >= 0; i--) {
+      const it = said[i]!;
       if (it.from === from && it.incarnation === incarnation && it.type === type) return it.bytes;
     }
     const bytes = encode();
@@ -184,6 +189,7 @@ export class CardStore {
       versions,
       incarnation,
       refs: 1,
+      state: undefined,
       next: name.cards,
       neighbour: undefined,
     };
@@ -193,6 +199,17 @@ export class CardStore {
     this.#cards[id] = card;
     this.#addresses.set(card.address, card);
     return card;
+  }
+
+  /** A card as a push/pull tells it of a member that is alive at its incarnation. Not to be written to. */
+  state({ id, nameId }: Card): Uint8Array {
+    const card = this.#cards[id]!;
+    if (card.state === undefined) {
+      const { rumour } = this.bench;
+      writeState(rumour.reset(), card, this.nameBytes(nameId), card.incarnation, 0);
+      card.state = this.bench.keep(rumour.view());
+    }
+    return card.state;
   }
 
   /** The cards with an address, one after the other: calls `check` with each until it returns true, and returns that card. */

@@ -117,6 +117,13 @@ export interface SwimConfig {
   readonly pauseMs: number;
   /** Lag of the event loop from which on local health suffers, ms. Default 250: half a probe time-out. */
   readonly lagMs: number;
+  /**
+   * A member that has heard nobody for so many probe intervals takes itself to be cut
+   * off: the silence counts against nobody, so its suspicions stand still, until it has
+   * lasted for the time of the longest suspicion. Larger errs more often about others,
+   * smaller delays verdicts where it is quiet. 0 turns it off. Default 2.
+   */
+  readonly deafPeriods: number;
   /** Members known at most, this node included; more are refused. Default 65,536. */
   readonly maxMembers: number;
   /** Packets a second sent at the request of others: acks to strangers, and pings for others. Default 512. */
@@ -157,6 +164,7 @@ const defaults: SwimConfig = Object.freeze({
   checkAckSource: true,
   pauseMs: 250,
   lagMs: 250,
+  deafPeriods: 2,
   maxMembers: 65_536,
   maxFavoursPerSecond: 512,
   maxStreams: 128,

@@ -8,7 +8,6 @@ import { TransmitQueue } from "./transmit_queue.ts";
 import type { SwimCounters, SwimDelegate, SwimEvent, SwimHandler, SwimOptions } from "./types.ts";
 import type { Versions } from "./versions.ts";
 import { isIp } from "./address.ts";
-import { stateOf } from "./verdicts.ts";
 import { maxMetaBytes, maxNameBytes } from "./wire/messages.ts";
 import { empty } from "./wire/msgpack.ts";
 import type { GossipKeyring } from "./wire/keyring.ts";
@@ -34,6 +33,10 @@ export class Context {
   readonly selfId: number;
   /** Now, in the driver's clock: set on every way in. */
   nowMs = 0;
+  /** When somebody was heard last. */
+  heardMs = 0;
+  /** Nobody was heard for a while, and now somebody is: it is time to ask what was missed. */
+  missedNews = false;
   status: "active" | "leaving" | "left" | "stopped" = "active";
   readonly #keyring: GossipKeyring | undefined;
 
@@ -64,7 +67,7 @@ export class Context {
       incarnation,
     );
     this.selfId = card.nameId;
-    this.table.add(card, stateOf.alive);
+    this.table.add(card);
   }
 
   /** The keys, if gossip is encrypted. */

@@ -49,6 +49,10 @@ export class Gossip {
 
   /** To be called after whatever may have made news. */
   arm(): void {
+    if (this.#c.missedNews) {
+      this.#c.missedNews = false;
+      if (this.#pushPullMs !== Infinity) this.#pushPullMs = this.#c.nowMs;
+    }
     if (this.#gossipMs !== Infinity || !this.#outbox.pending) return;
     const { gossipIntervalMs } = this.#c.config;
     const rounds = Math.floor((this.#c.nowMs - this.#phaseMs) / gossipIntervalMs) + 1;
@@ -82,7 +86,7 @@ export class Gossip {
       if (state <= stateOf.suspect) return true;
       // The dead hear of their death for a while, in case they are not.
       return state === stateOf.dead &&
-        nowMs - (table.since.get(id) ?? nowMs) <= config.gossipToTheDeadMs;
+        nowMs - (table.sinceMs(id) ?? nowMs) <= config.gossipToTheDeadMs;
     }, this.#picked);
     for (let i = 0; i < count; i++) {
       const { address, versions } = table.card(this.#picked[i]!);

@@ -11,8 +11,9 @@ import type { Favours } from "./favours.ts";
 import type { Membership } from "./membership.ts";
 import type { Prober } from "./prober.ts";
 import { checkCrc, crcOverhead, decompress, eachOfCompound, open } from "./wire/envelope.ts";
-import { AckFields, AliveFields, messageType, PingFields, VerdictFields } from "./wire/messages.ts";
-import { MsgpackReader, WireError } from "./wire/msgpack.ts";
+import { type AckFields, messageType } from "./wire/messages.ts";
+import { WireError } from "./wire/msgpack.ts";
+import type { Workbench } from "./workbench.ts";
 
 const maxDepth = 4;
 const maxUnpackedBytes = 128 * 1024;
@@ -25,11 +26,7 @@ export class Inbox {
   readonly #membership: Membership;
   readonly #prober: Prober;
   readonly #favours: Favours;
-  readonly #reader: MsgpackReader = new MsgpackReader();
-  readonly #alive: AliveFields = new AliveFields();
-  readonly #verdict: VerdictFields = new VerdictFields();
-  readonly #ping: PingFields = new PingFields();
-  readonly #ack: AckFields = new AckFields();
+  readonly #bench: Workbench;
   #unpacked = 0;
   #answers = 0;
 
@@ -39,6 +36,7 @@ export class Inbox {
     this.#membership = membership;
     this.#prober = prober;
     this.#favours = favours;
+    this.#bench = context.store.bench;
   }
 
   /** A packet. Never throws. */
@@ -52,6 +50,7 @@ export class Inbox {
       if (plain === undefined && !config.acceptPlaintext) return void counters.undecryptable++;
       bytes = plain ?? packet;
     }
+    this.#membership.heard();
     this.#unpacked = this.#answers = 0;
     this.#try(bytes, 0, bytes.length, from, 0);
   }
@@ -70,7 +69,8 @@ export class Inbox {
 
   #message(bytes: Uint8Array, start: number, end: number, from: string, depth: number): void {
     if (start >= end || depth > maxDepth) throw new WireError("no message, or nested too deeply");
-    const reader = this.#reader.reset(bytes, start + 1, end);
+    const bench = this.#bench;
+    const reader = bench.reader.reset(bytes, start + 1, end);
     switch (bytes[start]) {
       case messageType.compound:
         return eachOfCompound(bytes, start + 1, end, (start, end) => {
@@ -83,26 +83,26 @@ export class Inbox {
       }
       case messageType.ping:
         if (!this.#mayAnswer()) return;
-        return this.#favours.ping(this.#ping.read(reader), bytes, from);
+        return this.#favours.ping(bench.ping.read(reader), bytes, from);
       case messageType.indirectPing:
         if (!this.#mayAnswer()) return;
-        return this.#favours.indirectPing(this.#ping.read(reader), bytes, from);
+        return this.#favours.indirectPing(bench.ping.read(reader), bytes, from);
       case messageType.ack:
-        return this.#acked(this.#ack.read(reader), bytes, from);
+        return this.#acked(bench.ack.read(reader), bytes, from);
       case messageType.nack:
-        if (!this.#prober.nack(this.#ack.read(reader).sequence, from)) {
+        if (!this.#prober.nack(bench.ack.read(reader).sequence, from)) {
           this.#c.counters.unmatchedAcks++;
         }
         return;
       case messageType.suspect:
         this.#c.counters.gossipMessagesReceived++;
-        return this.#membership.hearSuspect(this.#verdict.read(reader), bytes);
+        return this.#membership.hearSuspect(bench.verdict.read(reader), bytes);
       case messageType.alive:
         this.#c.counters.gossipMessagesReceived++;
-        return this.#membership.hearAlive(this.#alive.read(reader), bytes);
+        return this.#membership.hearAlive(bench.alive.read(reader), bytes);
       case messageType.dead:
         this.#c.counters.gossipMessagesReceived++;
-        return this.#membership.hearDead(this.#verdict.read(reader), bytes);
+        return this.#membership.hearDead(bench.verdict.read(reader), bytes);
       case messageType.user:
         this.#c.counters.gossipMessagesReceived++;
         return this.#c.delegate.notifyMsg?.(bytes.subarray(start + 1, end), this.#c.nowMs);

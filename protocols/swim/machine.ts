@@ -63,7 +63,7 @@ export class SwimMachine implements Swim {
     delegate: SwimDelegate = {},
   ) {
     const c = new Context(options, handler, delegate);
-    c.nowMs = nowMs;
+    c.nowMs = c.heardMs = nowMs;
     this.#c = c;
     this.counters = c.counters;
     const rumours = new Rumours(c.store, c.queue);
@@ -304,7 +304,7 @@ export class SwimMachine implements Swim {
       const { id, nameId } = c.table.card(c.selfId);
       if (table.state(nameId) !== stateOf.unknown) continue;
       store.retain(id);
-      table.add(store.card(id), stateOf.alive);
+      table.add(store.card(id));
     }
     for (const machine of machines) {
       if (machine !== first) machine.#c.table.copy(table);
@@ -336,6 +336,7 @@ export class SwimMachine implements Swim {
     const c = this.#c;
     c.counters.pauses++;
     c.suspicions.postpone(ms);
+    c.heardMs += ms;
     this.#prober.paused();
     this.#favours.paused(ms);
     this.#gossip.paused(ms);
@@ -357,7 +358,7 @@ export class SwimMachine implements Swim {
       this.#prober.nextMs,
       this.#favours.nextMs,
       this.#gossip.nextMs,
-      c.suspicions.nextMs,
+      this.#membership.nextMs,
     );
     // A confirmation may end a suspicion in the past: that is no time slept through.
     this.#promisedMs = Math.max(nextMs, c.nowMs);

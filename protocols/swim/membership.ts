@@ -68,12 +68,9 @@ export class Membership {
     const { store, table } = this.#c;
     const id = store.find(bytes, node.start, node.end);
     // Most of what arrives is an echo; see that first.
-    const known = table.state(id);
-    if (known === stateOf.unknown) return;
+    if (table.echoes(id, incarnation)) return;
+    if (table.state(id) === stateOf.unknown) return;
     if (incarnation < table.incarnation(id)) return this.#outdated(id);
-    if (known >= stateOf.suspect && incarnation === table.incarnation(id)) {
-      if (known > stateOf.suspect || table.settled(id)) return;
-    }
     const source = store.find(bytes, from.start, from.end);
     const name = source < 0 ? bytes.subarray(from.start, from.end) : store.nameBytes(source);
     this.suspect(id, incarnation, source, name);
@@ -131,9 +128,11 @@ export class Membership {
     if (incarnation < knownIncarnation) return;
     if (id === c.selfId) return this.#own.refute(incarnation);
     if (this.#jumps(incarnation, knownIncarnation)) return;
-    const trusted = source !== id && table.state(source) !== stateOf.unknown;
     if (incarnation === knownIncarnation && suspicions.has(id)) {
-      if (trusted && suspicions.confirm(id, source)) {
+      // Mostly an echo, for which the accuser need not be looked up.
+      if (
+        suspicions.wants(id, source) && this.#trusts(source, id) && suspicions.confirm(id, source)
+      ) {
         this.#rumours.suspect(id, incarnation, sourceName);
         if (suspicions.confirmed(id)) table.settle(id);
       }
@@ -143,15 +142,39 @@ export class Membership {
     table.judge(id, incarnation, stateOf.suspect, c.nowMs);
     c.counters.suspectCount++;
     this.#rumours.suspect(id, incarnation, sourceName);
-    this.#beginSuspicion(id, trusted ? source : -1);
+    this.#beginSuspicion(id, this.#trusts(source, id) ? source : -1);
     if (known >= stateOf.dead) return this.#joined(id);
     if (!c.listening || known !== stateOf.alive) return;
     c.emit({ type: "suspected", member: table.snapshot(id), by: readable(sourceName) });
   }
 
+  /**
+   * When a suspicion ends next. Who hears nobody at all is more likely to be cut off
+   * than alone: its suspicions wait until it hears somebody ({@linkcode heard}), or
+   * until it is to be believed that nobody is left. Only where there are enough others
+   * that their silence tells something.
+   */
+  get nextMs(): number {
+    const { suspicions, config, table, heardMs } = this.#c;
+    const { nextMs } = suspicions;
+    if (nextMs === Infinity || !this.#deaf(nextMs)) return nextMs;
+    return Math.max(nextMs, heardMs + suspicionMaxMs(config, table.size));
+  }
+
+  /** Somebody is heard. If nobody was for long, that time counts against no suspect: refutations may have come to nothing. */
+  heard(): void {
+    const { suspicions, heardMs, nowMs } = this.#c;
+    if (this.#deaf(nowMs)) {
+      suspicions.discount(heardMs, nowMs);
+      this.#c.missedNews = true;
+    }
+    this.#c.heardMs = nowMs;
+  }
+
   /** Suspicions whose time is up. */
   expire(): void {
     const { suspicions, table, store, selfId, nowMs, status } = this.#c;
+    if (nowMs < this.nextMs) return;
     suspicions.expire(nowMs, (id) => {
       // Who leaves hears no more refutations, and so judges nobody.
       if (status !== "active" || table.state(id) !== stateOf.suspect) return;
@@ -162,10 +185,8 @@ export class Membership {
   /** Forgets who has been dead or gone for long enough. */
   reap(): void {
     const { table, selfId, nowMs, config } = this.#c;
-    if (table.since.size === 0) return;
-    for (const [id, sinceMs] of table.since) {
-      const gone = table.state(id) >= stateOf.dead && id !== selfId;
-      if (gone && nowMs - sinceMs > config.gossipToTheDeadMs) this.forget(id);
+    for (const id of table.goneFor(config.gossipToTheDeadMs, nowMs)) {
+      if (id !== selfId) this.forget(id);
     }
   }
 
@@ -213,7 +234,7 @@ export class Membership {
     const c = this.#c;
     const { table } = c;
     const id = card.nameId;
-    if (known === stateOf.unknown) table.add(card, stateOf.alive);
+    if (known === stateOf.unknown) table.add(card);
     const changed = known !== stateOf.unknown && this.#describe(card);
     if (!refresh) {
       c.suspicions.end(id);
@@ -262,12 +283,28 @@ export class Membership {
   #beginSuspicion(id: number, source: number): void {
     const { config, table, suspicions, nowMs } = this.#c;
     const members = table.size;
-    // Enough others, without this node and the accused, must be there to confirm it.
-    const enough = members - 2 >= config.suspicionConfirmations;
-    const wanted = enough ? config.suspicionConfirmations : 0;
+    const wanted = this.#enoughOthers(members) ? config.suspicionConfirmations : 0;
     const minMs = suspicionMinMs(config, members);
     suspicions.begin(id, source, wanted, minMs, suspicionMaxMs(config, members), nowMs);
     if (wanted === 0) table.settle(id);
+  }
+
+  /** Nobody will have been heard for long at some time, if nobody is until then. */
+  #deaf(atMs: number): boolean {
+    const { config, table, heardMs } = this.#c;
+    const { deafPeriods, probeIntervalMs } = config;
+    return deafPeriods > 0 && atMs - heardMs > deafPeriods * probeIntervalMs &&
+      this.#enoughOthers(table.size);
+  }
+
+  /** The word of members counts, but not what one says of itself. */
+  #trusts(source: number, about: number): boolean {
+    return source !== about && this.#c.table.state(source) !== stateOf.unknown;
+  }
+
+  /** Enough others, without this node and the accused, must be there to confirm a suspicion. */
+  #enoughOthers(members: number): boolean {
+    return members - 2 >= this.#c.config.suspicionConfirmations;
   }
 
   /** Suspect and dead members of a push/pull come with a whole card, perhaps newer than ours. */
@@ -289,7 +326,7 @@ export class Membership {
     const { config, table, nowMs, selfId } = this.#c;
     if (known === stateOf.left) return id !== selfId;
     return known === stateOf.dead && config.deadNodeReclaimMs > 0 &&
-      nowMs - (table.since.get(id) ?? nowMs) > config.deadNodeReclaimMs;
+      nowMs - (table.sinceMs(id) ?? nowMs) > config.deadNodeReclaimMs;
   }
 
   #conflict(id: number, fields: AliveFields, bytes: Uint8Array, port: number): void {

@@ -18,7 +18,7 @@ import {
 } from "./wire/envelope.ts";
 import { crc32 } from "./wire/crc32.ts";
 import { messageType } from "./wire/messages.ts";
-import { MsgpackWriter } from "./wire/msgpack.ts";
+import type { MsgpackWriter } from "./wire/msgpack.ts";
 
 /** From this protocol version on a member understands checksums. */
 const crcFromVersion = 5;
@@ -27,13 +27,17 @@ const crcFromVersion = 5;
 export class Outbox {
   readonly #c: Context;
   /** For the caller to write a message into before `send`. */
-  readonly message: MsgpackWriter = new MsgpackWriter(1024);
-  readonly #packet: MsgpackWriter = new MsgpackWriter(2048);
-  readonly #parts: Uint8Array[] = [];
+  readonly message: MsgpackWriter;
+  readonly #packet: MsgpackWriter;
+  readonly #parts: Uint8Array[];
 
   /** On the shared context. */
   constructor(context: Context) {
     this.#c = context;
+    const { message, packet, parts } = context.store.bench;
+    this.message = message;
+    this.#packet = packet;
+    this.#parts = parts;
   }
 
   /** True if there are rumours to spread. */

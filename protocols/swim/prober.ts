@@ -19,7 +19,6 @@ import type { OwnWord } from "./own_word.ts";
 import type { Outbox } from "./outbox.ts";
 import { stateOf } from "./verdicts.ts";
 import { messageType, writeIndirectPing, writePing, writeVerdict } from "./wire/messages.ts";
-import { MsgpackWriter } from "./wire/msgpack.ts";
 
 /** From these protocol versions on a member answers stream pings, and sends nacks. */
 const streamPingVersion = 3;
@@ -32,7 +31,9 @@ interface Probe {
   readonly sentMs: number;
   /** When others are asked. */
   readonly timeoutMs: number;
-  /** When the verdict falls. */
+  /** When the period ends. */
+  readonly periodMs: number;
+  /** When the verdict falls, as late as local health allows. */
   readonly deadlineMs: number;
   /** Who was asked, by address. Undefined: nobody yet. */
   helpers: string[] | undefined;
@@ -40,6 +41,8 @@ interface Probe {
   silent: Set<string>;
   /** Whether nacks can tell anything. */
   nacksExpected: boolean;
+  /** How many of those who were asked have sent one. */
+  nacks: number;
   /** An answer came over the stream. */
   streamAnswered: boolean;
 }
@@ -60,7 +63,6 @@ export class Prober {
   readonly #own: OwnWord;
   readonly #outbox: Outbox;
   readonly #streamPing: StreamPing;
-  readonly #accusation: MsgpackWriter = new MsgpackWriter(256);
   readonly #picked: number[] = [];
   #probe: Probe | undefined;
   #nextProbeMs: number;
@@ -88,7 +90,7 @@ export class Prober {
   get nextMs(): number {
     const probe = this.#probe;
     if (probe === undefined) return this.#nextProbeMs;
-    return probe.helpers === undefined ? probe.timeoutMs : probe.deadlineMs;
+    return probe.helpers === undefined ? probe.timeoutMs : this.#verdictMs(probe);
   }
 
   /** The time has come, or any other time has. */
@@ -97,7 +99,7 @@ export class Prober {
     const probe = this.#probe;
     if (probe !== undefined) {
       if (probe.helpers === undefined && nowMs >= probe.timeoutMs) this.#askOthers(probe);
-      if (nowMs >= probe.deadlineMs) this.#conclude(probe);
+      if (nowMs >= this.#verdictMs(probe)) this.#conclude(probe);
     }
     if (this.#probe === undefined && nowMs >= this.#nextProbeMs) this.#begin();
   }
@@ -126,9 +128,20 @@ export class Prober {
   nack(sequence: number, from: string): boolean {
     const probe = this.#probe;
     if (probe === undefined || probe.sequence !== sequence) return false;
-    if (this.#c.config.checkAckSource) return probe.silent.delete(from);
-    const [any] = probe.silent;
-    return any !== undefined && probe.silent.delete(any);
+    const sender = this.#c.config.checkAckSource ? from : [...probe.silent][0];
+    if (sender === undefined || !probe.silent.delete(sender)) return false;
+    probe.nacks++;
+    return true;
+  }
+
+  /**
+   * When the verdict falls. Local health gives the target more time in case that we are
+   * the one that is slow; if most of those who were asked could tell us in time that
+   * they do not reach it either, we are not.
+   */
+  #verdictMs(probe: Probe): number {
+    const most = probe.helpers !== undefined && 2 * probe.nacks > probe.helpers.length;
+    return most ? probe.periodMs : probe.deadlineMs;
   }
 
   /** This process stood still: what was under way says nothing, and begins anew. */
@@ -160,23 +173,25 @@ export class Prober {
       sequence,
       sentMs: nowMs,
       timeoutMs: nowMs + config.probeTimeoutMs,
+      periodMs: nowMs + probeIntervalMs,
       deadlineMs: nowMs + awareness.stretch(probeIntervalMs),
       helpers: undefined,
       silent: noneSilent,
       nacksExpected: false,
+      nacks: 0,
       streamAnswered: false,
     };
     counters.pingCount++;
     let accusation: Uint8Array | undefined;
     if (config.tellSuspects && table.state(id) === stateOf.suspect) {
       writeVerdict(
-        this.#accusation.reset(),
+        store.bench.second.reset(),
         messageType.suspect,
         table.incarnation(id),
         store.nameBytes(id),
         store.nameBytes(selfId),
       );
-      accusation = this.#accusation.view();
+      accusation = store.bench.second.view();
     }
     writePing(this.#outbox.message.reset(), sequence, store.nameBytes(id), this.source);
     this.#outbox.send(card.address, card.versions[1], accusation);

@@ -273,3 +273,21 @@ Deno.test("another detector's suspicion is taken as our own", () => {
   assert.equal(bench.machine.suspect("b", bench.nowMs), false);
   assert.equal(bench.state("b"), "suspect");
 });
+
+Deno.test("a period is not stretched where most of those asked tell in time that they do not reach it either", () => {
+  for (const [nacks, periods] of [[1, 3], [2, 1]] as const) {
+    const bench = new Bench({ streamFallback: false });
+    bench.meet("b", "c", "d", "e");
+    bench.machine.noteLag(600, bench.nowMs);
+    assert.equal(bench.machine.healthScore, 2);
+    const { node, sequence } = bench.until("ping");
+    const began = bench.nowMs;
+    bench.until("indirectPing");
+    const helpers = bench.packets.filter(({ messages }) => messages[0]!.type === "indirectPing");
+    for (const { to } of helpers.slice(0, nacks)) {
+      bench.hear(nack(sequence), Number(to.split(/[.:]/)[3]));
+    }
+    while (bench.state(String(node)) === "alive") bench.run(10);
+    assert.ok(Math.abs(bench.nowMs - began - periods * 1000) <= 10, `${bench.nowMs - began}`);
+  }
+});

@@ -8,13 +8,11 @@
 import type { Card, CardStore } from "./cards.ts";
 import type { TransmitQueue } from "./transmit_queue.ts";
 import { messageType, writeAlive, writeVerdict } from "./wire/messages.ts";
-import { MsgpackWriter } from "./wire/msgpack.ts";
 
 /** Writes the rumours of one machine. */
 export class Rumours {
   readonly #store: CardStore;
   readonly #queue: TransmitQueue;
-  readonly #writer: MsgpackWriter = new MsgpackWriter(1024);
 
   /** Into a queue. */
   constructor(store: CardStore, queue: TransmitQueue) {
@@ -24,8 +22,9 @@ export class Rumours {
 
   /** A member is alive. */
   alive(card: Card): void {
+    const { bench } = this.#store;
     writeAlive(
-      this.#writer.reset(),
+      bench.rumour.reset(),
       card.incarnation,
       this.#store.nameBytes(card.nameId),
       card.ip,
@@ -33,7 +32,7 @@ export class Rumours {
       card.meta,
       card.versions,
     );
-    this.#queue.add(this.#writer.copy(), card.nameId);
+    this.#queue.add(bench.keep(bench.rumour.view()), card.nameId);
   }
 
   /** A member is suspect. */
@@ -53,8 +52,9 @@ export class Rumours {
     from: Uint8Array,
   ): Uint8Array {
     return this.#store.verdict(id, type, incarnation, from, () => {
-      writeVerdict(this.#writer.reset(), type, incarnation, this.#store.nameBytes(id), from);
-      return this.#writer.copy();
+      const { bench } = this.#store;
+      writeVerdict(bench.rumour.reset(), type, incarnation, this.#store.nameBytes(id), from);
+      return bench.keep(bench.rumour.view());
     });
   }
 }

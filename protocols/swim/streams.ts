@@ -9,13 +9,14 @@
  * that are not whole yet is bounded for each, and for all of them together.
  */
 import type { Context } from "./context.ts";
+import { KnownStates } from "./known_states.ts";
 import type { Membership } from "./membership.ts";
 import type { PingSource } from "./wire/messages.ts";
 import type { SwimMember, SwimStream } from "./types.ts";
 import { stateNames, stateOf } from "./verdicts.ts";
 import { difference, readVersions, understand, type Versions } from "./versions.ts";
 import { compress, sealStream } from "./wire/envelope.ts";
-import { AliveFields, messageType, writeAck, writePing, writeVersions } from "./wire/messages.ts";
+import { AliveFields, messageType, writeAck, writePing, writeState } from "./wire/messages.ts";
 import { empty, MsgpackReader, MsgpackWriter, WireError } from "./wire/msgpack.ts";
 import { type StreamMessage, StreamReader, UndecryptableError } from "./wire/stream_reader.ts";
 import { formatAddress, isIp } from "./address.ts";
@@ -32,6 +33,12 @@ export type Purpose =
     readonly answered: () => void;
   }
   | { readonly kind: "user"; readonly message: Uint8Array };
+
+/** Reads states of a push/pull. */
+type Each = (
+  message: StreamMessage & { type: "push_pull" },
+  visit: (fields: AliveFields, bytes: Uint8Array) => void,
+) => void;
 
 /** Inbound streams together hold so many times the bytes that one may. */
 const maxHeldStates = 4;
@@ -93,6 +100,11 @@ export class Streams {
     this.#c.nowMs = Math.max(this.#c.nowMs, nowMs);
   }
 
+  /** The other side of a stream says something. */
+  heard(): void {
+    this.#membership.heard();
+  }
+
   /** Every way out. */
   settle(): void {
     this.#settle();
@@ -102,15 +114,19 @@ export class Streams {
   localState(join: boolean): Uint8Array {
     const { table, store, delegate } = this.#c;
     const userState = delegate.localState?.(join) ?? empty;
-    const writer = store.scratch.reset();
+    const writer = store.bench.state.reset();
     writer.byte(messageType.pushPull).map(3).key("Join").bool(join);
     writer.key("Nodes").uint(table.size).key("UserStateLen").uint(userState.length);
     table.each((id) => {
-      const { ip, port, meta, versions } = table.card(id);
-      writer.map(7).key("Addr").raw(ip).key("Incarnation").uint(table.incarnation(id));
-      writer.key("Meta").rawOrNil(meta).key("Name").raw(store.nameBytes(id));
-      writer.key("Port").uint(port).key("State").uint(table.state(id) - stateOf.alive).key("Vsn");
-      writeVersions(writer, versions);
+      const card = table.card(id);
+      if (table.isAlive(card)) return void writer.put(store.state(card));
+      writeState(
+        writer,
+        card,
+        store.nameBytes(id),
+        table.incarnation(id),
+        table.state(id) - stateOf.alive,
+      );
     });
     return writer.put(userState).view(); // Until the next one: it is copied on its way out.
   }
@@ -123,7 +139,7 @@ export class Streams {
       counters.refused++;
       return refusal;
     }
-    this.#eachState(message, (fields, bytes) => this.#membership.hearState(fields, bytes));
+    this.#eachNews(message, (fields, bytes) => this.#membership.hearState(fields, bytes));
     if (message.userState.length > 0) {
       delegate.mergeRemoteState?.(message.userState, message.join, nowMs);
     }
@@ -138,7 +154,8 @@ export class Streams {
     const members: SwimMember[] = [];
     const asked = message.join && delegate.notifyMerge !== undefined;
     if (message.uniform && !asked && this.#understandsFirst(message)) return undefined;
-    this.#eachState(message, (fields, bytes) => {
+    const each = asked ? this.#eachState : this.#eachNews;
+    each(message, (fields, bytes) => {
       const versions = readVersions(own, bytes, fields.versions);
       if (fields.state === 0 && !understand(own, versions)) {
         refusal ??= `${nameIn(fields, bytes)} speaks other versions: ${difference(own, versions)}`;
@@ -155,20 +172,23 @@ export class Streams {
   #understandsFirst(message: StreamMessage & { type: "push_pull" }): boolean {
     const { versions: own } = this.#c;
     let understood = true;
-    this.#eachState({ ...message, count: Math.min(1, message.count) }, (fields, bytes) => {
+    this.#eachNews({ ...message, news: message.news.slice(0, 1) }, (fields, bytes) => {
       understood = understand(own, readVersions(own, bytes, fields.versions));
     });
     return understood;
   }
 
-  #eachState(
-    { bytes, start, end, count }: StreamMessage & { type: "push_pull" },
-    visit: (fields: AliveFields, bytes: Uint8Array) => void,
-  ): void {
+  readonly #eachState: Each = ({ bytes, start, end, count }, visit) => {
     const fields = new AliveFields();
     const reader = new MsgpackReader().reset(bytes, start, end);
     for (let i = 0; i < count; i++) visit(fields.read(reader), bytes);
-  }
+  };
+
+  readonly #eachNews: Each = ({ bytes, end, news }, visit) => {
+    const fields = new AliveFields();
+    const reader = new MsgpackReader();
+    for (const at of news) visit(fields.read(reader.reset(bytes, at, end)), bytes);
+  };
 }
 
 /** One connection. */
@@ -197,7 +217,12 @@ class Stream implements SwimStream {
     this.to = to;
     this.#purpose = purpose;
     this.deadlineMs = deadlineMs;
-    this.#reader = new StreamReader(keyring, config.acceptPlaintext, config.maxStreamBytes);
+    this.#reader = new StreamReader(
+      keyring,
+      config.acceptPlaintext,
+      config.maxStreamBytes,
+      new KnownStates(context),
+    );
   }
 
   get kind(): SwimStream["kind"] {
@@ -232,6 +257,7 @@ class Stream implements SwimStream {
       if (!this.#streams.hold(bytes.length)) return this.#finish("too much is under way");
       this.#held += bytes.length;
     }
+    this.#streams.heard();
     try {
       const message = this.#reader.push(bytes);
       if (message !== undefined) {

@@ -8,6 +8,7 @@
  * unread. They stand side by side in two arrays of numbers, without holes: a
  * hundred at once in each of ten thousand views are a million.
  */
+import { PlaceIndex } from "./place_index.ts";
 import { suspicionMs } from "./scaling.ts";
 
 /** Of one suspicion's times: when it began, pauses of this process added; when it ends; its shortest and longest. */
@@ -17,12 +18,10 @@ const [about, wants, known, firstSource] = [0, 1, 2, 3] as const;
 
 /** All of one machine. */
 export class Suspicions {
-  /** Where each stands, by whom it is about. */
-  readonly #places: Map<number, number> = new Map();
+  readonly #index: PlaceIndex = new PlaceIndex();
   #times: Float64Array = new Float64Array();
-  #numbers: Int32Array = new Int32Array();
-  /** Numbers of one suspicion: three, and as many sources as one ever wanted, and the first. */
-  #numbersEach: number = firstSource + 1;
+  /** Numbers of each suspicion: three, and as many sources as one ever wanted, and the first. */
+  readonly #rows = { numbers: new Int32Array(), each: firstSource + 1 };
   #size = 0;
   #earliestMs = Infinity;
 
@@ -38,7 +37,7 @@ export class Suspicions {
 
   /** True if a member is under one. */
   has(id: number): boolean {
-    return this.#places.has(id);
+    return this.#find(id) >= 0;
   }
 
   /** Begins one. `wanted` 0: its shortest time at once. */
@@ -54,33 +53,44 @@ export class Suspicions {
     const place = this.#size;
     this.#room(place + 1, firstSource + wanted + 1);
     this.#size++;
-    this.#places.set(id, place);
     const time = place * timesEach;
     const deadlineMs = nowMs + suspicionMs(0, wanted, minMs, maxMs);
     this.#times[time + start] = nowMs;
     this.#times[time + deadline] = deadlineMs;
     this.#times[time + shortest] = minMs;
     this.#times[time + longest] = maxMs;
-    const number = place * this.#numbersEach;
-    this.#numbers[number + about] = id;
-    this.#numbers[number + wants] = wanted;
-    this.#numbers[number + known] = 1;
-    this.#numbers[number + firstSource] = source;
+    const { numbers, each } = this.#rows;
+    const number = place * each;
+    numbers[number + about] = id;
+    numbers[number + wants] = wanted;
+    numbers[number + known] = 1;
+    numbers[number + firstSource] = source;
+    this.#index.add(this.#rows, place);
     this.#earliestMs = Math.min(this.#earliestMs, deadlineMs);
+  }
+
+  /** True if one more source would count: not enough of them are known yet, and this is none of those. */
+  wants(id: number, source: number): boolean {
+    const place = this.#find(id);
+    if (place < 0) return false;
+    const { numbers, each } = this.#rows;
+    const number = place * each;
+    const count = numbers[number + known]!;
+    if (count > numbers[number + wants]!) return false;
+    for (let i = 0; i < count; i++) {
+      if (numbers[number + firstSource + i] === source) return false;
+    }
+    return true;
   }
 
   /** Somebody says the same. True if that was new and wanted: pass it on. */
   confirm(id: number, source: number): boolean {
-    const place = this.#places.get(id);
-    if (place === undefined) return false;
-    const numbers = this.#numbers;
-    const number = place * this.#numbersEach;
+    if (!this.wants(id, source)) return false;
+    const place = this.#find(id);
+    const { numbers, each } = this.#rows;
+    const number = place * each;
     const wanted = numbers[number + wants]!;
     const count = numbers[number + known]!;
-    if (count > wanted) return false;
-    for (let i = 0; i < count; i++) {
-      if (numbers[number + firstSource + i] === source) return false;
-    }
     numbers[number + firstSource + count] = source;
     numbers[number + known] = count + 1;
     const times = this.#times;
@@ -94,27 +104,24 @@ export class Suspicions {
 
   /** True if it has as many confirmations as it wants. */
   confirmed(id: number): boolean {
-    const place = this.#places.get(id);
-    if (place === undefined) return false;
-    const number = place * this.#numbersEach;
-    return this.#numbers[number + known]! > this.#numbers[number + wants]!;
+    const place = this.#find(id);
+    if (place < 0) return false;
+    const { numbers, each } = this.#rows;
+    return numbers[place * each + known]! > numbers[place * each + wants]!;
   }
 
   /** It is over, one way or the other. */
   end(id: number): void {
-    const place = this.#places.get(id);
-    if (place === undefined) return;
-    this.#places.delete(id);
+    const place = this.#find(id);
+    if (place < 0) return;
+    if (this.#size === 1) return this.clear();
+    this.#index.remove(this.#rows, place);
     const last = --this.#size;
-    if (last === 0) {
-      this.clear();
-      return;
-    }
     if (place === last) return;
     // The last one takes its place.
-    const each = this.#numbersEach;
-    this.#places.set(this.#numbers[last * each + about]!, place);
-    this.#numbers.copyWithin(place * each, last * each, (last + 1) * each);
+    this.#index.move(this.#rows, last, place);
+    const { numbers, each } = this.#rows;
+    numbers.copyWithin(place * each, last * each, (last + 1) * each);
     this.#times.copyWithin(place * timesEach, last * timesEach, (last + 1) * timesEach);
   }
 
@@ -125,7 +132,7 @@ export class Suspicions {
     this.#earliestMs = Infinity;
     for (let place = 0; place < this.#size; place++) {
       const deadlineMs = this.#times[place * timesEach + deadline]!;
-      if (deadlineMs <= nowMs) due.push(this.#numbers[place * this.#numbersEach + about]!);
+      if (deadlineMs <= nowMs) due.push(this.#rows.numbers[place * this.#rows.each + about]!);
       else this.#earliestMs = Math.min(this.#earliestMs, deadlineMs);
     }
     for (const id of due) this.end(id);
@@ -141,32 +148,46 @@ export class Suspicions {
     this.#earliestMs += ms;
   }
 
+  /** Nobody could be heard since some time: it counts for none, from there or from where it began. */
+  discount(sinceMs: number, nowMs: number): void {
+    for (let place = 0; place < this.#size; place++) {
+      const time = place * timesEach;
+      const deafMs = nowMs - Math.max(sinceMs, this.#times[time + start]!);
+      this.#times[time + start]! += deafMs;
+      this.#times[time + deadline]! += deafMs;
+    }
+    // The earliest is found anew when it would be due.
+  }
+
   /** Ends all, and gives their room back. */
   clear(): void {
-    this.#places.clear();
+    this.#index.clear();
     this.#size = 0;
     this.#earliestMs = Infinity;
     this.#times = new Float64Array();
-    this.#numbers = new Int32Array();
+    this.#rows.numbers = new Int32Array();
   }
 
-  #room(count: number, numbersEach: number): void {
-    if (numbersEach > this.#numbersEach) {
-      const wider = new Int32Array(this.#times.length / timesEach * numbersEach);
-      for (let place = 0; place < this.#size; place++) {
-        const from = place * this.#numbersEach;
-        wider.set(this.#numbers.subarray(from, from + this.#numbersEach), place * numbersEach);
-      }
-      this.#numbers = wider;
-      this.#numbersEach = numbersEach;
+  #find(id: number): number {
+    return this.#index.find(this.#rows, id);
+  }
+
+  #room(count: number, each: number): void {
+    const rows = this.#rows;
+    const capacity = this.#times.length / timesEach;
+    const wider = Math.max(each, rows.each);
+    if (count <= capacity && wider === rows.each) return;
+    const grown = count <= capacity ? capacity : Math.max(8, Math.ceil(count * 1.5));
+    const numbers = new Int32Array(grown * wider);
+    for (let place = 0; place < this.#size; place++) {
+      const from = place * rows.each;
+      for (let i = 0; i < rows.each; i++) numbers[place * wider + i] = rows.numbers[from + i]!;
     }
-    if (count * timesEach <= this.#times.length) return;
-    const capacity = Math.max(8, Math.ceil(count * 1.5));
-    const times = new Float64Array(capacity * timesEach);
+    rows.numbers = numbers;
+    rows.each = wider;
+    if (count <= capacity) return;
+    const times = new Float64Array(grown * timesEach);
     times.set(this.#times);
-    const numbers = new Int32Array(capacity * this.#numbersEach);
-    numbers.set(this.#numbers);
     this.#times = times;
-    this.#numbers = numbers;
   }
 }

@@ -1,12 +1,11 @@
 /**
  * The view of one member: who is there, in what state, at which incarnation.
  *
- * Eight bytes a member, indexed by the store's number of the name: the state and
- * the number of its card in one word, the incarnation of the last verdict in the
- * next, so that an echo is recognized by one look at memory. Times are kept only of those
- * that are not alive. The verdict's incarnation and the card's may differ: a
- * suspicion can arrive before the alive message that it is about, and then the
- * card is known to be out of date.
+ * Four bytes a member, indexed by the store's number of the name: the number of its
+ * card. That is all of those that are alive as their card says; the others are the
+ * exceptions (exceptions.ts), with state, incarnation and time of the last verdict.
+ * The verdict's incarnation and the card's may differ: a suspicion can arrive before
+ * the alive message that it is about, and then the card is known to be out of date.
  *
  * The order of probing (SWIM section 4.3: each once in a round, in random order)
  * needs no list: a round walks a random permutation of the numbers, computed by a
@@ -14,14 +13,11 @@
  * a round stands at a random place of it.
  */
 import type { Card, CardStore } from "./cards.ts";
+import { Exceptions } from "./exceptions.ts";
 import { stateNames, stateOf } from "./verdicts.ts";
 import type { SwimMember } from "./types.ts";
 
 const triesAtRandom = 32;
-/** The first word of an entry: the card's number, a mark, the state. */
-const cardMask = 0x0fffffff;
-const settledBit = 0x10000000;
-const stateShift = 29;
 
 /** The members known to one machine, by the number of their name. */
 export class MemberTable {
@@ -30,9 +26,9 @@ export class MemberTable {
   size = 0;
   /** Members alive or suspect. */
   live = 0;
-  /** When those that are not alive became so. */
-  readonly since: Map<number, number> = new Map();
   readonly #random: () => number;
+  readonly #exceptions: Exceptions = new Exceptions();
+  /** The number of the card, plus one; 0 of who is unknown. */
   #entries: Uint32Array;
   /** Every number of a member is below this. */
   #limit = 0;
@@ -46,7 +42,7 @@ export class MemberTable {
   constructor(store: CardStore, random: () => number, expected: number) {
     this.store = store;
     this.#random = random;
-    this.#entries = new Uint32Array(2 * expected);
+    this.#entries = new Uint32Array(expected);
   }
 
   /** Bytes that the view takes, the shared store not counted. */
@@ -56,89 +52,133 @@ export class MemberTable {
 
   /** The state of a member; 0 if it is unknown, also for -1. */
   state(id: number): number {
-    return id >= 0 && id < this.#limit ? this.#entries[2 * id]! >>> stateShift : stateOf.unknown;
+    if (id < 0) return stateOf.unknown;
+    const place = this.#exceptions.find(id);
+    if (place >= 0) return this.#exceptions.state(place);
+    return id < this.#limit && this.#entries[id] !== 0 ? stateOf.alive : stateOf.unknown;
   }
 
   /** The incarnation of the last verdict. */
   incarnation(id: number): number {
-    return this.#entries[2 * id + 1]!;
+    const place = this.#exceptions.find(id);
+    return place >= 0 ? this.#exceptions.incarnation(place) : this.card(id).incarnation;
   }
 
   /** What the member said of itself last. */
   card(id: number): Card {
-    return this.store.card(this.#entries[2 * id]! & cardMask);
+    return this.store.card(this.#entries[id]! - 1);
   }
 
-  /** True if nothing more can be learnt from echoes of the last verdict; see {@linkcode MemberTable.settle}. */
-  settled(id: number): boolean {
-    return (this.#entries[2 * id]! & settledBit) !== 0;
+  /** True if a member is alive, and this card is all that is known of it. */
+  isAlive(card: Card): boolean {
+    return this.#entries[card.nameId] === card.id + 1 && this.#exceptions.find(card.nameId) < 0;
   }
 
-  /** Marks that echoes of the last verdict say nothing new. The next verdict clears it. */
+  /** When a member that is not alive became so. */
+  sinceMs(id: number): number | undefined {
+    const place = this.#exceptions.find(id);
+    return place < 0 ? undefined : this.#exceptions.sinceMs(place);
+  }
+
+  /** True if a suspicion at this incarnation says nothing new: the verdict at it is graver, or settled. */
+  echoes(id: number, incarnation: number): boolean {
+    const exceptions = this.#exceptions;
+    const place = exceptions.find(id);
+    return place >= 0 && exceptions.incarnation(place) === incarnation &&
+      (exceptions.state(place) > stateOf.suspect || exceptions.settled(place));
+  }
+
+  /** Marks that echoes of the last verdict, which is not that it is alive, say nothing new. The next verdict clears it. */
   settle(id: number): void {
-    this.#entries[2 * id]! |= settledBit;
+    const place = this.#exceptions.find(id);
+    if (place >= 0) this.#exceptions.settle(place);
   }
 
-  /** Enters a member. The card's reference becomes the table's. */
-  add(card: Card, state: number): void {
+  /** Enters a member that is alive. The card's reference becomes the table's. */
+  add(card: Card): void {
     const id = card.nameId;
     this.#room(id);
     if (id >= this.#limit) this.#limit = id + 1;
-    this.#entries[2 * id] = card.id | state << stateShift;
-    this.#entries[2 * id + 1] = card.incarnation;
+    this.#entries[id] = card.id + 1;
     this.size++;
-    if (state <= stateOf.suspect) this.live++;
+    this.live++;
   }
 
-  /** Takes a newer card. Its reference becomes the table's, the old one's is given back. */
+  /** Takes a newer card; the verdict stays. Its reference becomes the table's, the old one's is given back. */
   describe(card: Card): void {
-    const at = 2 * card.nameId;
-    const old = this.#entries[at]!;
-    this.#entries[at] = card.id | old & ~cardMask;
-    this.store.release(old & cardMask);
+    const id = card.nameId;
+    const exceptions = this.#exceptions;
+    const old = this.card(id);
+    const place = exceptions.find(id);
+    if (place < 0) {
+      if (old.incarnation !== card.incarnation) {
+        exceptions.set(id, stateOf.alive, old.incarnation, 0);
+      }
+    } else if (
+      exceptions.state(place) === stateOf.alive &&
+      exceptions.incarnation(place) === card.incarnation
+    ) exceptions.delete(id);
+    this.#entries[id] = card.id + 1;
+    this.store.release(old.id);
   }
 
   /** Takes a verdict. */
   judge(id: number, incarnation: number, state: number, nowMs: number): void {
-    const entry = this.#entries[2 * id]!;
-    const before = entry >>> stateShift;
-    this.#entries[2 * id] = entry & cardMask | state << stateShift;
-    this.#entries[2 * id + 1] = incarnation;
-    if (state === stateOf.alive) this.since.delete(id);
-    else if (state !== before) this.since.set(id, nowMs);
+    const before = this.state(id);
+    if (state === stateOf.alive && incarnation === this.card(id).incarnation) {
+      this.#exceptions.delete(id);
+    } else this.#exceptions.set(id, state, incarnation, nowMs);
     this.live += Number(state <= stateOf.suspect) - Number(before <= stateOf.suspect);
   }
 
   /** Forgets a member. */
   remove(id: number): void {
-    const entry = this.#entries[2 * id]!;
-    if (entry >>> stateShift <= stateOf.suspect) this.live--;
-    this.#entries[2 * id] = 0;
-    this.since.delete(id);
+    if (this.state(id) <= stateOf.suspect) this.live--;
+    const { id: cardId } = this.card(id);
+    this.#entries[id] = 0;
+    this.#exceptions.delete(id);
     this.size--;
-    this.store.release(entry & cardMask);
+    this.store.release(cardId);
   }
 
   /** Forgets everybody. */
   clear(): void {
-    for (let id = 0; id < this.#limit; id++) if (this.#entries[2 * id] !== 0) this.remove(id);
+    for (let id = 0; id < this.#limit; id++) if (this.#entries[id] !== 0) this.remove(id);
   }
 
   /** Takes over all that another table on the same store knows, its own knowledge lost. */
   copy(other: MemberTable): void {
     this.clear();
     this.#room(other.#limit - 1);
-    this.#entries.set(other.#entries.subarray(0, 2 * other.#limit));
+    this.#entries.set(other.#entries.subarray(0, other.#limit));
     this.#limit = other.#limit;
     this.size = other.size;
     this.live = other.live;
-    for (const [id, sinceMs] of other.since) this.since.set(id, sinceMs);
-    this.each((id) => this.store.retain(this.#entries[2 * id]! & cardMask));
+    this.#exceptions.copy(other.#exceptions);
+    this.each((id) => this.store.retain(this.#entries[id]! - 1));
   }
 
   /** Calls with the number of every member. */
   each(visit: (id: number) => void): void {
-    for (let id = 0; id < this.#limit; id++) if (this.#entries[2 * id] !== 0) visit(id);
+    for (let id = 0; id < this.#limit; id++) if (this.#entries[id] !== 0) visit(id);
+  }
+
+  /** Those that have been dead or gone for longer than `ms`. */
+  goneFor(ms: number, nowMs: number): number[] {
+    const gone: number[] = [];
+    const exceptions = this.#exceptions;
+    for (let place = 0; place < exceptions.size; place++) {
+      const sinceMs = exceptions.sinceMs(place);
+      if (exceptions.state(place) < stateOf.dead || sinceMs === undefined) continue;
+      if (nowMs - sinceMs > ms) gone.push(exceptions.id(place));
+    }
+    return gone;
+  }
+
+  /** The first number of a member from `id` on; -1 if there is none. */
+  after(id: number): number {
+    for (let at = id; at < this.#limit; at++) if (this.#entries[at] !== 0) return at;
+    return -1;
   }
 
   /** A snapshot of one member. */
@@ -154,7 +194,7 @@ export class MemberTable {
       state: stateNames[this.state(id)]!,
       incarnation: this.incarnation(id),
     };
-    const sinceMs = this.since.get(id);
+    const sinceMs = this.sinceMs(id);
     return sinceMs === undefined ? member : { ...member, sinceMs };
   }
 
@@ -225,9 +265,9 @@ export class MemberTable {
   }
 
   #room(id: number): void {
-    const capacity = this.#entries.length / 2;
+    const capacity = this.#entries.length;
     if (id < capacity) return;
-    const grown = new Uint32Array(2 * Math.max(16, id + 1, Math.ceil(capacity * 1.5)));
+    const grown = new Uint32Array(Math.max(16, id + 1, Math.ceil(capacity * 1.5)));
     grown.set(this.#entries);
     this.#entries = grown;
   }

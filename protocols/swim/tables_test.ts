@@ -69,7 +69,7 @@ Deno.test("a round visits every member once, at any size", () => {
   for (const size of [1, 2, 3, 5, 16, 17, 100, 1000]) {
     const store = new CardStore();
     const table = new MemberTable(store, seeded(size), 1);
-    for (let i = 0; i < size; i++) table.add(hold(store, `n${i}`), stateOf.alive);
+    for (let i = 0; i < size; i++) table.add(hold(store, `n${i}`));
     let rounds = 0;
     for (let round = 0; round < 3; round++) {
       const seen = new Set<number>();
@@ -85,7 +85,7 @@ Deno.test("the place in a round is fair: each member comes first about equally o
   const store = new CardStore();
   const size = 20;
   const table = new MemberTable(store, seeded(9), 1);
-  for (let i = 0; i < size; i++) table.add(hold(store, `n${i}`), stateOf.alive);
+  for (let i = 0; i < size; i++) table.add(hold(store, `n${i}`));
   const first = new Array<number>(size).fill(0);
   const followed = new Set<string>();
   for (let round = 0; round < 4000; round++) {
@@ -105,7 +105,7 @@ Deno.test("the place in a round is fair: each member comes first about equally o
 Deno.test("picks are different, wanted, and found even where few are", () => {
   const store = new CardStore();
   const table = new MemberTable(store, seeded(4), 1);
-  for (let i = 0; i < 1000; i++) table.add(hold(store, `n${i}`), stateOf.alive);
+  for (let i = 0; i < 1000; i++) table.add(hold(store, `n${i}`));
   const into: number[] = [];
   const wanted = (id: number) => id === 7 || id === 500 || id === 999;
   for (let i = 0; i < 50; i++) {
@@ -122,19 +122,27 @@ Deno.test("the counts of a table follow its members", () => {
   const store = new CardStore();
   const table = new MemberTable(store, seeded(4), 1);
   const { nameId } = hold(store, "a");
-  table.add(store.card(0), stateOf.alive);
+  table.add(store.card(0));
   table.judge(nameId, 1, stateOf.suspect, 50);
+  assert.equal(table.echoes(nameId, 1), false, "confirmations are news");
   table.settle(nameId);
-  assert.deepEqual([table.size, table.live, table.since.get(nameId)], [1, 1, 50]);
+  assert.equal(table.echoes(nameId, 1), true);
+  assert.equal(table.echoes(nameId, 2), false);
+  assert.deepEqual([table.size, table.live, table.sinceMs(nameId)], [1, 1, 50]);
   table.judge(nameId, 0xffffffff, stateOf.left, 60);
-  assert.equal(table.settled(nameId), false);
+  assert.equal(table.echoes(nameId, 0xffffffff), true);
   assert.equal(table.incarnation(nameId), 0xffffffff);
-  assert.deepEqual([table.size, table.live, table.since.get(nameId)], [1, 0, 60]);
+  assert.deepEqual([table.size, table.live, table.sinceMs(nameId)], [1, 0, 60]);
   table.describe(hold(store, "a", 2, "new"));
   assert.equal(table.state(nameId), stateOf.left);
   assert.equal(table.card(nameId).incarnation, 2);
   table.remove(nameId);
-  assert.deepEqual([table.size, table.live, table.since.size, store.cards], [0, 0, 0, 0]);
+  assert.deepEqual([table.size, table.live, table.sinceMs(nameId), store.cards], [
+    0,
+    0,
+    undefined,
+    0,
+  ]);
 });
 
 const rumour = (text: string) => encodeUtf8(text);

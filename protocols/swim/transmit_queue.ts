@@ -12,8 +12,10 @@
  * hundred rumours each are no burden to the collector of garbage.
  */
 
-/** Of a place: the next older and the next newer one in its bucket, and how often it has been sent. */
-const [older, newer, sent, linksEach] = [0, 1, 2, 3] as const;
+import { PlaceIndex } from "./place_index.ts";
+
+/** Of a place: the key, if it is a number; the next older and the next newer one in its bucket, and how often it has been sent. */
+const [keyed, older, newer, sent, linksEach] = [0, 1, 2, 3, 4] as const;
 const none = -1;
 
 /** Those that do not fit are passed over so often before a search ends. */
@@ -24,14 +26,17 @@ export class TransmitQueue {
   readonly #maxEntries: number;
   /** By place; undefined where it is free. */
   readonly #bytes: (Uint8Array | undefined)[] = [];
-  readonly #keys: (number | string | undefined)[] = [];
+  /** Keys that are text, by place. */
+  readonly #texts: Map<number, string> = new Map();
   readonly #done: Map<number, () => void> = new Map();
-  #links: Int32Array = new Int32Array();
+  readonly #rows = { numbers: new Int32Array(), each: linksEach };
   /** The first free place; the others follow as older ones. */
   #free: number = none;
   /** The newest rumour of each bucket. */
   readonly #newest: number[] = [];
-  readonly #places: Map<number | string, number> = new Map();
+  readonly #index: PlaceIndex = new PlaceIndex();
+  /** The same of keys that are text, of which there are few. */
+  readonly #placesByText: Map<string, number> = new Map();
   // Used within one call only, and empty between calls.
   readonly #taken: number[] = [];
   #size = 0;
@@ -48,7 +53,7 @@ export class TransmitQueue {
 
   /** True if a rumour with this key waits. */
   has(key: number | string): boolean {
-    return this.#places.has(key);
+    return this.#placeOf(key) >= 0;
   }
 
   /**
@@ -61,17 +66,21 @@ export class TransmitQueue {
     if (this.#size >= this.#maxEntries) this.#evict();
     const place = this.#take();
     this.#bytes[place] = bytes;
-    this.#keys[place] = key;
     if (done !== undefined) this.#done.set(place, done);
-    if (key !== undefined) this.#places.set(key, place);
+    this.#rows.numbers[place * linksEach + keyed] = typeof key === "number" ? key : none;
+    if (typeof key === "number") this.#index.add(this.#rows, place);
+    else if (key !== undefined) {
+      this.#texts.set(place, key);
+      this.#placesByText.set(key, place);
+    }
     this.#enter(place, 0);
     this.#size++;
   }
 
   /** Removes the rumour with a key. */
   remove(key: number | string): void {
-    const place = this.#places.get(key);
-    if (place === undefined) return;
+    const place = this.#placeOf(key);
+    if (place < 0) return;
     this.#leave(place);
     this.#release(place)?.();
   }
@@ -100,7 +109,7 @@ export class TransmitQueue {
           this.#moveUp(limit);
           return bytes - free;
         }
-        const next = this.#links[place * linksEach + older]!;
+        const next = this.#rows.numbers[place * linksEach + older]!;
         const rumour = this.#bytes[place]!;
         if (rumour.length + overhead > free) misses++;
         else {
@@ -119,13 +128,21 @@ export class TransmitQueue {
   /** Drops everything; no `done` is called. */
   clear(): void {
     this.#bytes.length = 0;
-    this.#keys.length = 0;
+    this.#texts.clear();
     this.#done.clear();
-    this.#links = new Int32Array();
+    this.#rows.numbers = new Int32Array();
     this.#free = none;
     this.#newest.length = 0;
-    this.#places.clear();
+    this.#index.clear();
+    this.#placesByText.clear();
     this.#size = 0;
+  }
+
+  /** Where the rumour with a key stands, or -1. */
+  #placeOf(key: number | string): number {
+    return typeof key === "number"
+      ? this.#index.find(this.#rows, key)
+      : this.#placesByText.get(key) ?? none;
   }
 
   /** From the last taken to the first, so that in its new bucket the newest is the newest again. */
@@ -134,7 +151,7 @@ export class TransmitQueue {
     let finished: (() => void)[] | undefined;
     while (taken.length > 0) {
       const place = taken.pop()!;
-      const times = this.#links[place * linksEach + sent]! + 1;
+      const times = this.#rows.numbers[place * linksEach + sent]! + 1;
       if (times < limit) {
         this.#enter(place, times);
         continue;
@@ -151,15 +168,14 @@ export class TransmitQueue {
   #take(): number {
     const place = this.#free;
     if (place !== none) {
-      this.#free = this.#links[place * linksEach + older]!;
+      this.#free = this.#rows.numbers[place * linksEach + older]!;
       return place;
     }
     const added = this.#bytes.push(undefined) - 1;
-    this.#keys.push(undefined);
-    if (this.#links.length <= added * linksEach) {
+    if (this.#rows.numbers.length <= added * linksEach) {
       const grown = new Int32Array(Math.max(8, Math.ceil(added * 1.5)) * linksEach);
-      grown.set(this.#links);
-      this.#links = grown;
+      grown.set(this.#rows.numbers);
+      this.#rows.numbers = grown;
     }
     return added;
   }
@@ -170,16 +186,16 @@ export class TransmitQueue {
     while (newest.length <= times) newest.push(none);
     const before = newest[times]!;
     const at = place * linksEach;
-    this.#links[at + older] = before;
-    this.#links[at + newer] = none;
-    this.#links[at + sent] = times;
-    if (before !== none) this.#links[before * linksEach + newer] = place;
+    this.#rows.numbers[at + older] = before;
+    this.#rows.numbers[at + newer] = none;
+    this.#rows.numbers[at + sent] = times;
+    if (before !== none) this.#rows.numbers[before * linksEach + newer] = place;
     newest[times] = place;
   }
 
   /** Is no longer in its bucket. */
   #leave(place: number): void {
-    const links = this.#links;
+    const links = this.#rows.numbers;
     const at = place * linksEach;
     const [before, after] = [links[at + older]!, links[at + newer]!];
     if (before !== none) links[before * linksEach + newer] = after;
@@ -189,12 +205,18 @@ export class TransmitQueue {
 
   /** Frees the place of one that is in no bucket any more. Whom to tell that it is done. */
   #release(place: number): (() => void) | undefined {
-    const key = this.#keys[place];
-    this.#bytes[place] = this.#keys[place] = undefined;
-    this.#links[place * linksEach + older] = this.#free;
+    this.#bytes[place] = undefined;
+    if (this.#rows.numbers[place * linksEach + keyed] !== none) {
+      this.#index.remove(this.#rows, place);
+    }
+    const text = this.#texts.size === 0 ? undefined : this.#texts.get(place);
+    if (text !== undefined) {
+      this.#texts.delete(place);
+      this.#placesByText.delete(text);
+    }
+    this.#rows.numbers[place * linksEach + older] = this.#free;
     this.#free = place;
     this.#size--;
-    if (key !== undefined) this.#places.delete(key);
     if (this.#done.size === 0) return undefined;
     const done = this.#done.get(place);
     this.#done.delete(place);
@@ -206,7 +228,7 @@ export class TransmitQueue {
       let place = this.#newest[bucket]!;
       if (place === none) continue;
       // The oldest of those sent most often.
-      for (let next = place; next !== none; next = this.#links[place * linksEach + older]!) {
+      for (let next = place; next !== none; next = this.#rows.numbers[place * linksEach + older]!) {
         place = next;
       }
       this.#leave(place);

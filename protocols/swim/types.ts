@@ -57,7 +57,11 @@ export interface SwimOptions {
   random(): number;
   /** Encrypts what leaves and demands it of what arrives. Absent or empty: plain text. */
   readonly keyring?: GossipKeyring;
-  /** Shared by the machines of one process, to hold every name and address once. Default: one of its own. */
+  /**
+   * Shared by the machines of one process, to hold every name and address once. While
+   * one of them runs (in the handler's calls, too) no other one may be entered. Default:
+   * one of its own.
+   */
   readonly cards?: CardStore;
   /** How many members to make room for. Default 16; it grows. */
   readonly expectedMembers?: number;

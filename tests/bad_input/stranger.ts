@@ -185,6 +185,8 @@ export class Impostor implements Disposable {
   readonly machine: LinkMachine;
   /** Why the link ended, once it has. */
   closed: LinkCloseReason | undefined;
+  /** Sees all that arrives, before the machine does. */
+  tap: (bytes: Uint8Array) => void = () => {};
 
   constructor(
     stranger: Stranger,
@@ -209,7 +211,7 @@ export class Impostor implements Disposable {
       {
         up: ignore,
         message: ignore,
-        request: ignore,
+        request: () => undefined,
         response: ignore,
         failure: ignore,
         item: ignore,
@@ -220,6 +222,7 @@ export class Impostor implements Disposable {
         ack: ignore,
         roundTrip: ignore,
         goodbye: ignore,
+        lost: ignore,
         closed: (reason) => this.closed = reason,
       },
       performance.now(),
@@ -244,20 +247,22 @@ export class Impostor implements Disposable {
   /** Shakes hands. Gives undefined once the link is up, or why it is not. */
   async shake(): Promise<LinkCloseReason | undefined> {
     await this.flush();
-    while (this.machine.state === "handshake") await this.#step();
+    while (this.machine.state === "handshake") await this.step();
     await this.flush();
     return this.closed;
   }
 
   /** Reads, and answers as the protocol wants, until the link is over. */
   async served(): Promise<LinkCloseReason> {
-    while (this.closed === undefined) await this.#step();
+    while (this.closed === undefined) await this.step();
     return this.closed;
   }
 
-  async #step(): Promise<void> {
+  /** Reads once, and answers. */
+  async step(): Promise<void> {
     const bytes = await this.stranger.read();
     const now = performance.now();
+    if (bytes !== undefined) this.tap(bytes);
     if (bytes === undefined) this.machine.handleTransportClosed(undefined, now);
     else this.machine.handleBytes(bytes, now);
     await this.flush();

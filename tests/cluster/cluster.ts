@@ -89,6 +89,7 @@ export class TestCluster implements AsyncDisposable {
         static: { seeds: seeds.map((it) => ({ id: it, address: this.address(it) })) },
         admin: { bindAddress: "127.0.0.1:0" },
         greeter: { use: pluginPath("greeter") },
+        swim: false, // Most tests here are of links; those of gossip declare it.
         ...declared.plugins,
       },
     };

@@ -10,9 +10,9 @@
  */
 import assert from "node:assert/strict";
 import { lossMissing, Namespaces } from "../harness/namespaces.ts";
-import { Child, nodeArguments, rootPath, taskPermissions } from "../harness/processes.ts";
-import { logLines, pluginPath, running, type RunningProcess, TestCluster } from "./cluster.ts";
+import { logLines, pluginPath, type RunningProcess, TestCluster } from "./cluster.ts";
 import { failuresAt } from "./gossip.ts";
+import { startInside } from "./namespaced.ts";
 import type { View } from "./watch.ts";
 
 const missing = lossMissing();
@@ -47,34 +47,17 @@ class Spread implements AsyncDisposable {
     const cluster = undo.use(
       await TestCluster.create(ids.map((id) => ({ id, type: "sclerotia" as const }))),
     );
-    const nodes = await Promise.all(ids.map(async (id) => {
-      await cluster.declare(id, [], {
-        node: { bindAddress: `${network.address(id)}:7000` },
-        plugins: {
-          sockets: {},
-          file: {},
-          greeter: false,
-          watch: { use: pluginPath("watch") },
-          swim: {
-            bindAddress: `${network.address(id)}:7946`,
-            join: ids.map((it) => `${network.address(it)}:7946`),
-            ...swim,
+    const nodes = await Promise.all(ids.map(async (id) =>
+      undo.use(
+        await startInside(network, cluster, id, {
+          plugins: {
+            greeter: false,
+            watch: { use: pluginPath("watch") },
+            swim: { join: ids.map((it) => `${network.address(it)}:7946`), ...swim },
           },
-        },
-      });
-      const [program, args] = network.inside(id, [
-        Deno.execPath(),
-        "run",
-        "--quiet",
-        "--no-prompt",
-        ...taskPermissions("node"),
-        `${rootPath}mod.ts`,
-        ...nodeArguments,
-        "--config",
-        cluster.configPath(id),
-      ]);
-      return undo.use(await running(new Child(program, args), cluster.stateDir));
-    }));
+        }),
+      )
+    ));
     const spread = new Spread(network, nodes, undo.move());
     try {
       await spread.allAlive(0);

@@ -3,9 +3,8 @@
  * and started anew.
  *
  * Suspicion lasts two seconds here and nobody shortens it: of four members, two are
- * left to confirm one, and three would be needed. The clocks of a machine that tests
- * run on are not to be changed: what jumping clocks do is a test in the simulator
- * (tests/simulation/membership_clocks_test.ts).
+ * left to confirm one, and three would be needed. Clocks that jump are in
+ * gossip_clock_test.ts, and in the simulator (tests/simulation/membership_clocks_test.ts).
  */
 import assert from "node:assert/strict";
 import { clusterTest } from "../harness/leaks.ts";
@@ -32,8 +31,6 @@ class Four implements AsyncDisposable {
     for (const [at, id] of ids.entries()) {
       await cluster.declare(id, [], {
         plugins: {
-          sockets: {},
-          file: {},
           swim: {
             bindAddress: gossip[at],
             probeInterval: "500ms",

@@ -32,6 +32,13 @@ function freePortsInARow(count: number): number {
   }
 }
 
+/** Listens where a node that takes links at `address` would gossip. */
+function gossipPortTaken(address: string): { port: number; close: () => void } {
+  const port = Number(address.split(":")[1]) + 946;
+  const listener = Deno.listen({ hostname: "127.0.0.1", port });
+  return { port, close: () => listener.close() };
+}
+
 clusterTest("the commands that init prints start a network on one machine", async () => {
   await using folder = await tempFolder();
   const [port, admin] = [freePortsInARow(3), freePortsInARow(3)];
@@ -67,9 +74,32 @@ clusterTest("the commands that init prints start a network on one machine", asyn
     said.map((it) => it.admin),
     [0, 1, 2].map((i) => `http://127.0.0.1:${admin + i}`),
   );
-  await Promise.all(
-    ["b", "c"].map((node) => logged({ child: nodes[0] }, "A node is linked.", { node })),
-  );
+  // Nobody has said so: nodes gossip beside their links, and a hyphae does not.
+  assert.deepEqual(said.map((it) => it.gossip), [
+    `127.0.0.1:${port + 946}`,
+    `127.0.0.1:${port + 947}`,
+    undefined,
+  ]);
+  const joined = ([at, node]: [number, string]) =>
+    logged({ child: nodes[at] }, "A member joined.", { node });
+  await Promise.all([
+    ...["b", "c"].map((node) => logged({ child: nodes[0] }, "A node is linked.", { node })),
+    joined([0, "b"]),
+    joined([1, "a"]),
+  ]);
+});
+
+clusterTest("a gossip port that is taken is named with what helps", async () => {
+  await using cluster = await TestCluster.create([{ id: "a", type: "sclerotia" }]);
+  const { port, close } = gossipPortTaken(cluster.address("a"));
+  try {
+    await cluster.declare("a", [], { plugins: { swim: {} } });
+    const message = await cluster.start("a").then(() => "it started", (it: Error) => it.message);
+    assert.match(message, new RegExp(`127.0.0.1:${port}, where this node gossips .946 ports`));
+    assert.match(message, /in use by another process. Set node.bindAddress \(--bind\)/);
+  } finally {
+    close();
+  }
 });
 
 clusterTest(

@@ -3,16 +3,9 @@
  * in a network namespace of its own. Nobody's socket is closed: packets vanish.
  */
 import assert from "node:assert/strict";
-import { Child, nodeArguments, rootPath, taskPermissions } from "../harness/processes.ts";
 import { Namespaces, namespacesMissing } from "../harness/namespaces.ts";
-import {
-  logged,
-  logLines,
-  pluginPath,
-  running,
-  type RunningProcess,
-  TestCluster,
-} from "./cluster.ts";
+import { logged, logLines, pluginPath, type RunningProcess, TestCluster } from "./cluster.ts";
+import { startInside } from "./namespaced.ts";
 
 const missing = namespacesMissing();
 if (missing !== undefined) console.error(`The tests of partitions cannot run here: ${missing}`);
@@ -29,27 +22,16 @@ Deno.test({
     );
     await using stack = new AsyncDisposableStack();
     const start = async (id: string): Promise<RunningProcess> => {
-      await cluster.declare(id, [], {
-        node: { bindAddress: `${network.address(id)}:7000` },
-        plugins: {
-          // Whoever is no seed is known by hearsay, and found again by nobody but its callers.
-          static: { seeds: [`${network.address("c")}:7000`] },
-          // a calls; b and c serve.
-          ...(id === "a" ? { greeter: false, load: { use: pluginPath("load") } } : {}),
-        },
-      });
-      const [program, args] = network.inside(id, [
-        Deno.execPath(),
-        "run",
-        "--quiet",
-        "--no-prompt",
-        ...taskPermissions("node"),
-        `${rootPath}mod.ts`,
-        ...nodeArguments,
-        "--config",
-        cluster.configPath(id),
-      ]);
-      return stack.use(await running(new Child(program, args), cluster.stateDir));
+      return stack.use(
+        await startInside(network, cluster, id, {
+          plugins: {
+            // Whoever is no seed is known by hearsay, and found again by nobody but its callers.
+            static: { seeds: [`${network.address("c")}:7000`] },
+            // a calls; b and c serve.
+            ...(id === "a" ? { greeter: false, load: { use: pluginPath("load") } } : {}),
+          },
+        }),
+      );
     };
     const [b, c, a] = [await start("b"), await start("c"), await start("a")];
     const answers = (what: string, sinceMs: number, match: (by: readonly string[]) => boolean) =>

@@ -44,11 +44,12 @@ clusterTest(
       { id: "a", type: "sclerotia" },
       { id: "b", type: "rhizomorph" },
     ]);
-    await cluster.declare("a", []);
-    await cluster.declare("b", ["a"], { plugins: { greeter: false } });
+    await cluster.declare("a", [], { plugins: { swim: {} } });
+    await cluster.declare("b", ["a"], { plugins: { swim: {}, greeter: false } });
     await using a = await startGranted(cluster, "a");
     await using b = await startGranted(cluster, "b");
     await logged(b, "A node is linked.", { node: "a" });
+    await logged(b, "A member joined.", { node: "a" });
     await served(b, "greeter");
     const hello = await ask(b, "/services/greeter/hello", {
       method: "POST",
@@ -57,7 +58,7 @@ clusterTest(
     });
     assert.equal(await hello.json(), "Hello, Ada, from a");
     await cluster.declare("b", ["a"], {
-      plugins: { greeter: false, turns: { use: "round_robin" } },
+      plugins: { swim: {}, greeter: false, turns: { use: "round_robin" } },
     });
     await logged(b, "The changed configuration was taken over");
     await using renewing = startMycnet(
@@ -84,6 +85,8 @@ clusterTest("the set names no more than the configuration calls for", async () =
     write: [cluster.stateDir],
     sys: ["hostname"],
   });
+  await cluster.declare("a", [], { plugins: { swim: {} } });
+  assert.deepEqual((await printed(cluster.configPath("a"))).sys, ["hostname", "networkInterfaces"]);
   const own = { certPath: "certs/a.pem", keyPath: "/etc/a.key", caCertPath: "certs/ca.pem" };
   await cluster.declare("a", [], { plugins: { identity: own, greeter: false } });
   assert.deepEqual(

@@ -280,6 +280,8 @@ export interface Started {
   readonly addresses: readonly string[];
   /** `http://host:port`. */
   readonly admin: string;
+  /** `host:port`; absent where it does not gossip. */
+  readonly gossip?: string;
 }
 
 /** What a node is run with so that {@linkcode started} understands it and nothing orphans it. */

@@ -40,7 +40,8 @@ export interface SerfListed {
 }
 
 /** The shell keeps a watcher on its standard input and becomes the agent. */
-const watched = 'exec 3<&0; { cat <&3; kill -KILL $$; } >/dev/null 2>&1 & exec 3<&-; exec "$@"';
+export const watched: string =
+  'exec 3<&0; { cat <&3; kill -KILL $$; } >/dev/null 2>&1 & exec 3<&-; exec "$@"';
 
 /** A running agent. */
 export class SerfAgent implements AsyncDisposable {

@@ -26,6 +26,7 @@ Deno.test("three nodes on loopback find each other, talk, leave, and come back w
     await until(node, "three members", (all) => all.length === 3);
     assert.deepEqual(byState(node), { alive: ["a", "b", "c"] });
   }
+  b.handle("custom.note", () => {});
   await c.send("b", "custom.note", new Uint8Array([1])); // Known by gossip alone.
   const before = a.membership!.member("c")!.incarnation;
   await c.stop();

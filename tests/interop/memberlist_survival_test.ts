@@ -1,6 +1,6 @@
 /** Three nodes and three programs on HashiCorp's memberlist survive the loss of any two. */
 import { memberlistMissing, MemberlistProgram } from "../harness/memberlist.ts";
-import { Mixed } from "./mixed.ts";
+import { surviveAllPairs } from "./mixed.ts";
 
 const missing = memberlistMissing();
 if (missing !== undefined) {
@@ -10,9 +10,9 @@ if (missing !== undefined) {
 Deno.test({
   name: "three nodes and three memberlist programs survive kill -9 of any two, and take them back",
   ignore: missing !== undefined && Deno.env.get("MYCNET_REQUIRE_SERVERS") !== "1",
-  async fn(context) {
+  async fn() {
     await using program = await MemberlistProgram.build();
-    await using mixed = await Mixed.form({
+    await surviveAllPairs({
       ids: ["peer-1", "peer-2", "peer-3"],
       interop: "memberlist",
       start: async (options) => {
@@ -24,7 +24,5 @@ Deno.test({
         };
       },
     });
-    await mixed.agreed();
-    await mixed.survive(context);
   },
 });

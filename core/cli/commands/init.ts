@@ -193,6 +193,10 @@ async function run({ io, out, runtime, options }: CommandContext<typeof specs>):
     const options = [...(id === usual ? [] : ["--id", id]), ...over.get(id) ?? []];
     out.line(["  mycnet node" + config, ...options].join(" "));
   }
+  if (result.nodes.some(({ type }) => type !== "hyphae")) {
+    const key = shown(result.gossipKeyringPath, io.cwd);
+    out.line(out.style("dim", `Gossip is 946 ports above the links, under the key in ${key}.`));
+  }
   if (earlier + made.length > 1) {
     out.line(
       out.style("dim", "On a machine of its own, a node needs no --bind and no --admin."),
@@ -211,9 +215,10 @@ export const init: Command = defineCommand({
     "init --nodes a:sclerotia,b:rhizomorph",
   ],
   details:
-    "Makes the cluster's certificate authority, each node's key and certificate, and the token\n" +
-    "of its admin endpoint, readable by you alone, and declares the node under the mycnet key of\n" +
-    "deno.json, whose comments stay. Nothing that exists is overwritten.",
+    "Makes the cluster's certificate authority and the key of its gossip, each node's key and\n" +
+    "certificate, and the token of its admin endpoint, readable by you alone, and declares the\n" +
+    "node under the mycnet key of deno.json, whose comments stay. Nothing that exists is\n" +
+    "overwritten. Nodes gossip 946 ports above their links: at 7946, for links at 7000.",
   options: specs,
   run,
 });

@@ -17,7 +17,10 @@ Deno.test("init makes a cluster, keys for their owner alone, and a deno.json tha
     assert.equal(code, 0);
     assert.match(out, /^Created the cluster blue in \.mycnet\n/);
     assert.match(out, /\nweb-1 +sclerotia +\d{4}-\d\d-\d\d +new\n/);
-    assert.match(out, /\nDeclared in deno\.json\. Next:\n {2}mycnet node\n$/);
+    assert.match(
+      out,
+      /\nDeclared in deno\.json\. Next:\n {2}mycnet node\nGossip is 946 .*keyring\.\n$/,
+    );
     const text = await Deno.readTextFile(join(folder, "deno.json"));
     assert.deepEqual(JSON.parse(text), { mycnet: { node: { id: "web-1" } } });
     const token = join(folder, ".mycnet/nodes/web-1/admin.token");

@@ -1,6 +1,7 @@
 /** The built-in commands, in the order in which help lists them. A new command is one line here. */
 import type { Command } from "../command.ts";
 import { call } from "./call.ts";
+import { cp } from "./cp.ts";
 import { event } from "./event.ts";
 import { forceLeave } from "./force_leave.ts";
 import { init } from "./init.ts";
@@ -24,6 +25,7 @@ export const builtInCommands: readonly Command[] = [
   members,
   services,
   call,
+  cp,
   event,
   query,
   rtt,

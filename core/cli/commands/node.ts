@@ -31,7 +31,7 @@ const options = {
   bind: {
     type: "string",
     value: "HOST:PORT",
-    description: "Where to listen, instead of node.bindAddress.",
+    description: "Where to listen, instead of node.bindAddress; gossip 946 ports above.",
   },
   admin: {
     type: "string",
@@ -140,8 +140,8 @@ class StopRequests implements Disposable {
 function announce(node: RunningNode, out: Output): void {
   const plugins = node.plugins();
   if (out.json) {
-    const { id, addresses, adminAddress: admin } = node;
-    out.value({ event: "started", id, addresses, admin, plugins });
+    const { id, addresses, adminAddress: admin, gossipAddress: gossip } = node;
+    out.value({ event: "started", id, addresses, admin, gossip, plugins });
     return;
   }
   out.table(
@@ -151,6 +151,7 @@ function announce(node: RunningNode, out: Output): void {
   out.line();
   out.line(`${out.style("green", "running")}  ${out.style("bold", node.id)}`);
   out.line(`listens  ${node.addresses.join(", ") || "nowhere; it only dials"}`);
+  out.line(`gossips  ${node.gossipAddress ?? "nowhere"}`);
   out.line(`admin    ${node.adminAddress ?? "none"}`);
   out.line(out.style("dim", "Ctrl-C stops it; twice, at once."));
 }

@@ -38,6 +38,7 @@ Deno.test("a node is announced, runs until a signal, and drains", async () => {
       "",
       "running  a",
       "listens  tls://127.0.0.1:7000",
+      "gossips  127.0.0.1:7946",
       "admin    http://127.0.0.1:7080",
       "Ctrl-C stops it; twice, at once.",
       "",

@@ -205,7 +205,7 @@ class Demo {
       probeTimeout: "200ms",
       leaveTimeout: "500ms", // At the end all leave at once, and nobody is there to be told.
     };
-    return { sockets: {}, file: {}, swim };
+    return { swim };
   }
 
   #configPath(id: string): string {

@@ -4,9 +4,11 @@
  * The file declares; what the program passes is laid over it: `node` and
  * `profiles` key by key, `plugins` instance by instance (an instance that both
  * name is the program's alone). What neither names comes from the defaults:
- * mutual TLS, static seeds, round robin, the admin endpoint and its gateway.
+ * mutual TLS, static seeds, round robin, the admin endpoint with its gateway and
+ * metrics, tracing where the process has a tracer, and membership by gossip
+ * where there is a key and a place for it.
  */
-import type { BuiltIns, DeclaredPlugin } from "../../kernel/declaration.ts";
+import type { BuiltIns, Declaration, DeclaredPlugin } from "../../kernel/declaration.ts";
 import { MycnetError } from "../../kernel/errors.ts";
 import { unknownKey } from "../../kernel/issues.ts";
 import type { NodeCapacity, NodeType } from "@mycnet/protocols/identity";
@@ -20,7 +22,7 @@ export interface NodeConfig {
   readonly type?: NodeType;
   /** Default: that of the state folder, else `"local"`. */
   readonly cluster?: string;
-  /** Where transports listen, `host:port`; false for nowhere. Default `"0.0.0.0:7000"`, for hyphae false. */
+  /** Where transports listen, `host:port`, and 946 ports above it gossip; false for nowhere. Default `"0.0.0.0:7000"`, for hyphae false. */
   readonly bindAddress?: string | false;
   /** How other nodes reach this one, `host:port`. */
   readonly advertiseAddress?: string;
@@ -56,26 +58,61 @@ export interface MycnetConfig {
 
 const keys = ["node", "plugins", "profiles"] as const;
 
-/** What runs unless it is switched off. */
-export const defaultPlugins: Readonly<Record<string, DeclaredPlugin>> = {
+/** What runs unless it is switched off; {@linkcode defaultsFor} adds membership. */
+const usualPlugins: Declaration = {
   "tls": {},
   "static": {},
   "round_robin": {},
   "admin": {},
   "http-gateway": {},
+  "files": {},
+  "prometheus": {},
+  "tracing": {},
 };
+
+/** Membership by gossip, and what it works through. */
+const membershipPlugins: Declaration = { "sockets": {}, "file": {}, "swim": {} };
+
+/**
+ * What runs unless a declaration says otherwise, instance by instance.
+ *
+ * Membership is part of it for a node that `mycnet init` gave its keys (the key of
+ * gossip is among them) and that takes links over mutual TLS: not where `tls` is
+ * switched off, `identity` is insecure, or `node.bindAddress` is false. Such nodes,
+ * as those of the simulator and of test clusters, open no port beside their links
+ * unless they declare `swim`. `"swim": false` switches it off, and any other
+ * `"swim"` on; `sockets` and `file` come and go with it. A hyphae takes the plugin
+ * and does not gossip.
+ */
+export function defaultsFor({ node, plugins = {} }: MycnetConfig): Declaration {
+  const { swim = true, tls, identity } = plugins;
+  const keyless = isObject(identity) && identity.insecure === true;
+  const fits = "swim" in plugins || (tls !== false && !keyless && node?.bindAddress !== false);
+  return swim !== false && fits ? { ...usualPlugins, ...membershipPlugins } : usualPlugins;
+}
 
 /** The parts of node that are always there; each may be configured, none switched off. */
 export const coreBuiltIns: BuiltIns = {
   "identity": () => import("../identity/plugin.ts"),
   "peers": () => import("../peers/plugin.ts"),
+  "databases": () => import("../databases/plugin.ts"),
+  "delivery": () => import("../delivery/plugin.ts"),
   "messenger": () => import("../messenger/plugin.ts"),
   "services": () => import("../services/plugin.ts"),
+  "bulk": () => import("../bulk/plugin.ts"),
   "admin": () => import("../../admin/mod.ts"),
 };
 
 /** The ids of what cannot be switched off. */
-export const alwaysPresent = ["identity", "peers", "messenger", "services"] as const;
+export const alwaysPresent = [
+  "identity",
+  "databases",
+  "peers",
+  "delivery",
+  "messenger",
+  "services",
+  "bulk",
+] as const;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

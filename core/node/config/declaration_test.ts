@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkShape, mergeConfig, type MycnetConfig } from "./declaration.ts";
+import { checkShape, defaultsFor, mergeConfig, type MycnetConfig } from "./declaration.ts";
 
 Deno.test("node and profiles are merged key by key, plugins instance by instance", () => {
   const file: MycnetConfig = {
@@ -57,4 +57,26 @@ Deno.test("a key that claims to be mycnet but has another shape is refused with 
   }
   const whole = { node: {}, plugins: {}, profiles: {} };
   assert.equal(checkShape(whole, "here"), whole);
+});
+
+Deno.test("membership is a default where there are keys and a place to take links", () => {
+  const gossips = (config: MycnetConfig) => {
+    const on = ["sockets", "file", "swim"].filter((id) => id in defaultsFor(config));
+    assert.ok(on.length === 0 || on.length === 3, `${on} without the rest`);
+    return on.length === 3;
+  };
+  const cases: [MycnetConfig, boolean][] = [
+    [{}, true],
+    [{ node: { bindAddress: "127.0.0.1:7000" }, plugins: { tls: {}, identity: {} } }, true],
+    [{ node: { bindAddress: false } }, false],
+    [{ plugins: { tls: false } }, false],
+    [{ plugins: { identity: { insecure: true } } }, false],
+    [{ plugins: { swim: false } }, false],
+    // Declared, it runs wherever it is.
+    [{ plugins: { swim: {}, tls: false, identity: { insecure: true } } }, true],
+    [{ node: { bindAddress: false }, plugins: { swim: { join: ["a:7946"] } } }, true],
+  ];
+  for (const [config, expected] of cases) {
+    assert.equal(gossips(config), expected, JSON.stringify(config));
+  }
 });

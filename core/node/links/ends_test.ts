@@ -5,6 +5,7 @@ import type { ExchangeHandlers, MessageHandler } from "../../contracts/peers.ts"
 import type { LinkCloseReason, LinkLimits } from "@mycnet/protocols/link";
 import { defaultCapabilities } from "@mycnet/protocols/negotiation";
 import { connectionPair, type FakeConnection, FakeHost } from "../fakes_test.ts";
+import { LatencyMeter } from "../latency/meter.ts";
 import { Link } from "./link.ts";
 
 /** The frame type that the tests use. */
@@ -20,6 +21,7 @@ export const text = (body: Uint8Array) => new TextDecoder().decode(body);
 export class End {
   readonly handlers = new Map<number, MessageHandler>();
   readonly events: string[] = [];
+  readonly latency = new LatencyMeter();
   link!: Link;
   reason: LinkCloseReason | undefined;
 
@@ -34,6 +36,7 @@ export class End {
       host,
       connection,
       handlers: this.handlers,
+      latency: this.latency,
       options: {
         role,
         self: {

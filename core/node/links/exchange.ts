@@ -1,7 +1,8 @@
 /**
  * Exchanges: the requests and streams of a link, by stream number.
  *
- * The machine speaks in stream numbers, its users in objects. An exchange is
+ * The machine speaks in stream numbers, its users in objects, which it carries for
+ * them. An exchange is
  * over after exactly one of: response, failure, reset, the link's end; from
  * then on its methods do nothing, so that neither side needs to look before it
  * speaks. What a user's callback throws is the link's to log and to answer with
@@ -21,11 +22,13 @@ export interface ExchangeOwner {
   /** The link, as handlers see it. */
   readonly link: PeerLink;
   /** Sends an item; false when out of credit or full. */
-  item(stream: number, body: Uint8Array): boolean;
+  item(stream: number, body: Uint8Array, given: boolean): boolean;
   /** Ends this side's items. */
   end(stream: number): void;
   /** Gives credit back. */
   grant(stream: number, bytes: number): void;
+  /** Gives more credit than the window. */
+  widen(stream: number, bytes: number): void;
   /** Answers; false when the link is full. */
   respond(stream: number, fields: MessageFields, body: Uint8Array): boolean;
   /** Fails. */
@@ -34,34 +37,34 @@ export interface ExchangeOwner {
   reset(stream: number, code: ResetCode, message: string): void;
 }
 
-/** In place of a count of buffers taken: the peer opened it, so its bytes have certainly travelled. */
-export const openedByPeer = -1;
-
 /** One exchange, opened by either side. */
 export class LinkExchange implements IncomingExchange {
   /** Its number within the link. */
-  readonly stream: number;
+  stream: number;
   /** What answers to it. */
   handlers: ExchangeHandlers | IncomingHandlers | undefined;
-  /** How many buffers the writer had taken when it was opened, or {@linkcode openedByPeer}. */
-  readonly queuedAt: number;
+  /** Its frame type, where this side opened it. */
+  readonly type: number;
+  /** Monotonic time in ms of the turn in which this side asked for one answer; -1 where the wait for it means nothing. */
+  askedMs: number;
   /** True once it is over. */
   over = false;
   readonly #owner: ExchangeOwner;
 
   /** Made by the link alone. */
-  constructor(owner: ExchangeOwner, stream: number, queuedAt: number) {
+  constructor(owner: ExchangeOwner, stream: number, type = 0, askedMs = -1) {
     this.#owner = owner;
     this.stream = stream;
-    this.queuedAt = queuedAt;
+    this.type = type;
+    this.askedMs = askedMs;
   }
 
   get link(): PeerLink {
     return this.#owner.link;
   }
 
-  item(body: Uint8Array): boolean {
-    return !this.over && this.#owner.item(this.stream, body);
+  item(body: Uint8Array, given = false): boolean {
+    return !this.over && this.#owner.item(this.stream, body, given);
   }
 
   end(): void {
@@ -70,6 +73,10 @@ export class LinkExchange implements IncomingExchange {
 
   grant(bytes: number): void {
     if (!this.over) this.#owner.grant(this.stream, bytes);
+  }
+
+  widen(bytes: number): void {
+    if (!this.over) this.#owner.widen(this.stream, bytes);
   }
 
   reset(code: ResetCode, message = ""): void {
@@ -89,4 +96,12 @@ export class LinkExchange implements IncomingExchange {
     this.over = true;
     this.#owner.fail(this.stream, fields, body);
   }
+}
+
+/**
+ * A body that the machine may refer to for as long as it likes: one of `referencedBytes` and
+ * more is copied, unless it was given away. Smaller ones the machine copies itself, at once.
+ */
+export function kept(body: Uint8Array, given: boolean, referencedBytes: number): Uint8Array {
+  return given || body.length < referencedBytes ? body : body.slice();
 }

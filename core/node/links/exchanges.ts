@@ -1,40 +1,46 @@
 /**
- * The exchanges of one link: from the machine's stream numbers to objects.
+ * The exchanges of one link: from the machine's events to objects.
  *
- * The machine reports by number; this finds the exchange, tells its handlers,
- * and sees to three promises: an exchange is told of its end exactly once, what
- * a handler throws goes no further than a log line and a reset, and an exchange
- * that is lost with the link knows whether a byte of it can have left. How many
- * there are is bounded by the machine (`maxExchanges`, each way).
+ * The machine carries the object of each exchange and hands it back with every
+ * event; this tells its handlers, and sees to three promises: an exchange is told
+ * of its end exactly once, what a handler throws goes no further than a log line
+ * and a reset, and an exchange that is lost with the link knows whether a byte of
+ * it can have left. How many there are is bounded by the machine (`maxExchanges`,
+ * `maxStreams`, each way).
  */
 import type { ExchangeHandlers, MessageHandler, PeerLink } from "../../contracts/peers.ts";
 import { codeOf, MycnetError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/host.ts";
 import type { MessageFields } from "@mycnet/protocols/frame";
-import { type LinkMachine, type ResetCode, StreamMap } from "@mycnet/protocols/link";
-import { type ExchangeOwner, LinkExchange, openedByPeer } from "./exchange.ts";
+import type { LinkMachine, ResetCode } from "@mycnet/protocols/link";
+import { type ExchangeOwner, kept, LinkExchange } from "./exchange.ts";
+
+type EndReason = Parameters<ExchangeHandlers["closed"]>[0];
 
 /** What the exchanges of a link work with. */
 export interface ExchangesSetup {
   readonly link: PeerLink;
   readonly machine: Pick<
-    LinkMachine,
-    "item" | "end" | "grant" | "respond" | "fail" | "reset"
+    LinkMachine<LinkExchange>,
+    "open" | "item" | "end" | "grant" | "widen" | "respond" | "fail" | "reset" | "referencedBytes"
   >;
   /** Who handles which frame type; read at each request. */
   readonly handlers: ReadonlyMap<number, MessageHandler>;
   readonly log: Logger;
   /** Sends what was queued. False: the link is full. */
   wrote(): boolean;
+  /** The one answer to a request of this side arrived. */
+  answered(type: number, askedMs: number): void;
 }
 
 /** The exchanges of one link. */
 export class Exchanges implements ExchangeOwner {
   readonly link: PeerLink;
   readonly #setup: ExchangesSetup;
-  readonly #byStream = new StreamMap<LinkExchange>();
-  /** What exchanges that the peer opened are told, once the link is lost. */
-  #lost: Parameters<ExchangeHandlers["closed"]>[0] | undefined;
+  /** The request whose handler is at work: the machine does not have its object yet. */
+  #serving: LinkExchange | undefined;
+  /** How that one ended meanwhile. */
+  #servingEnded: EndReason | undefined;
 
   /** None at first. */
   constructor(setup: ExchangesSetup) {
@@ -42,16 +48,24 @@ export class Exchanges implements ExchangeOwner {
     this.#setup = setup;
   }
 
-  /** How many are under way. */
-  get size(): number {
-    return this.#byStream.size;
-  }
-
-  /** Takes in one that this side opened, with the writer's count at that moment. */
-  opened(stream: number, handlers: ExchangeHandlers, taken: number): LinkExchange {
-    const exchange = new LinkExchange(this, stream, taken);
+  /** Opens one. @throws {MycnetError} what the machine says. See {@linkcode LinkExchange.askedMs}. */
+  open(
+    type: number,
+    fields: MessageFields,
+    body: Uint8Array,
+    upload: boolean,
+    handlers: ExchangeHandlers,
+    nowMs: number,
+  ): LinkExchange {
+    const exchange = new LinkExchange(this, 0, type, upload ? -1 : nowMs);
     exchange.handlers = handlers;
-    this.#byStream.set(stream, exchange);
+    try {
+      const { machine } = this.#setup;
+      const own = kept(body, false, machine.referencedBytes);
+      exchange.stream = machine.open(type, fields, own, upload, nowMs, exchange);
+    } catch (error) {
+      throw translate(error);
+    }
     return exchange;
   }
 
@@ -62,100 +76,91 @@ export class Exchanges implements ExchangeOwner {
     fields: MessageFields,
     body: Uint8Array,
     upload: boolean,
-  ): void {
+  ): LinkExchange | undefined {
     const handler = this.#setup.handlers.get(type);
     if (handler?.request === undefined) {
       this.reset(stream, "unhandled", `nothing handles requests of type ${type} here`);
-      return;
+      return undefined;
     }
-    const exchange = new LinkExchange(this, stream, openedByPeer);
+    const exchange = new LinkExchange(this, stream);
+    this.#serving = exchange;
+    this.#servingEnded = undefined;
     try {
       exchange.handlers = handler.request(exchange, fields, body, upload);
-      // Most are answered by now and never need to be found again.
-      if (exchange.over) return;
+      if (this.#servingEnded !== undefined) this.#closed(exchange, this.#servingEnded);
+      // Most are answered by now, and there is nothing to be told any more.
+      if (exchange.over) return undefined;
       if (exchange.handlers === undefined) {
         throw new Error("the handler neither answered nor promised to");
       }
+      return exchange;
     } catch (error) {
       this.handlerThrew(type, error);
       exchange.reset("internal", "the handler failed; the serving node's log says how");
-      return;
-    }
-    if (this.#lost === undefined) this.#byStream.set(stream, exchange);
-    else {
-      exchange.over = true;
-      this.#closed(exchange, this.#lost);
+      return undefined;
+    } finally {
+      this.#serving = undefined;
     }
   }
 
   // What the peer says. Written out, since a closure for each would be garbage for each message.
 
   /** The answer arrived. */
-  response(stream: number, fields: MessageFields, body: Uint8Array): void {
-    const exchange = this.#finish(stream);
+  response(exchange: LinkExchange, fields: MessageFields, body: Uint8Array): void {
+    this.#answered(exchange);
     try {
-      asker(exchange)?.response(fields, body);
+      asker(exchange).response(fields, body);
     } catch (error) {
       this.#threw(exchange, error);
     }
   }
 
   /** The refusal arrived. */
-  failure(stream: number, fields: MessageFields, body: Uint8Array): void {
-    const exchange = this.#finish(stream);
+  failure(exchange: LinkExchange, fields: MessageFields, body: Uint8Array): void {
+    this.#answered(exchange);
     try {
-      asker(exchange)?.failure(fields, body);
+      asker(exchange).failure(fields, body);
     } catch (error) {
       this.#threw(exchange, error);
     }
   }
 
   /** An item of the peer's stream arrived. */
-  peerItem(stream: number, body: Uint8Array): void {
-    const exchange = this.#byStream.get(stream);
+  peerItem(exchange: LinkExchange, body: Uint8Array): void {
     try {
-      exchange?.handlers?.item(body);
+      exchange.askedMs = -1; // A stream lasts as long as it likes.
+      exchange.handlers?.item(body);
     } catch (error) {
       this.#threw(exchange, error);
     }
   }
 
   /** The peer's stream ended. */
-  peerEnd(stream: number): void {
-    const exchange = this.#byStream.get(stream);
+  peerEnd(exchange: LinkExchange): void {
     try {
-      exchange?.handlers?.end();
+      exchange.handlers?.end();
     } catch (error) {
       this.#threw(exchange, error);
     }
   }
 
   /** There is credit, or room, again. */
-  writable(stream: number): void {
-    const exchange = this.#byStream.get(stream);
+  writable(exchange: LinkExchange): void {
     try {
-      exchange?.handlers?.writable();
+      exchange.handlers?.writable();
     } catch (error) {
       this.#threw(exchange, error);
     }
   }
 
-  /** The peer gave one up. */
-  peerReset(stream: number, code: ResetCode, message: string): void {
-    this.#closed(this.#finish(stream), { code, message, sent: true });
+  /** One was given up, by the peer or by the machine. */
+  peerReset(exchange: LinkExchange | undefined, code: ResetCode, message: string): void {
+    this.#over(exchange, { code, message, sent: true });
   }
 
-  /** Tells all that the link is lost. `taken` is the writer's count now. */
-  lost(why: string, taken: number): void {
-    const message = `the link closed: ${why}`;
-    this.#lost = { code: "link_lost", message, sent: true };
-    const exchanges = this.#byStream.values();
-    this.#byStream.clear();
-    for (const exchange of exchanges) {
-      exchange.over = true;
-      const sent = exchange.queuedAt < taken;
-      this.#closed(exchange, { code: "link_lost", message, sent });
-    }
+  /** One is lost with the link. */
+  lost(exchange: LinkExchange | undefined, sent: boolean, why: string): void {
+    this.#over(exchange, { code: "link_lost", message: `the link closed: ${why}`, sent });
   }
 
   /** Logs what a handler threw. */
@@ -165,10 +170,11 @@ export class Exchanges implements ExchangeOwner {
 
   // What exchanges ask.
 
-  item(stream: number, body: Uint8Array): boolean {
+  item(stream: number, body: Uint8Array, given: boolean): boolean {
     let credit: boolean;
     try {
-      credit = this.#setup.machine.item(stream, body);
+      const { machine } = this.#setup;
+      credit = machine.item(stream, kept(body, given, machine.referencedBytes));
     } catch (error) {
       throw translate(error);
     }
@@ -183,10 +189,14 @@ export class Exchanges implements ExchangeOwner {
     this.quietly(() => this.#setup.machine.grant(stream, bytes));
   }
 
+  widen(stream: number, bytes: number): void {
+    this.quietly(() => this.#setup.machine.widen(stream, bytes));
+  }
+
   respond(stream: number, fields: MessageFields, body: Uint8Array): boolean {
-    this.#byStream.take(stream);
     try {
-      this.#setup.machine.respond(stream, fields, body);
+      const { machine } = this.#setup;
+      machine.respond(stream, fields, kept(body, false, machine.referencedBytes));
     } catch (error) {
       this.#cannotAnswer(stream, error);
     }
@@ -194,9 +204,9 @@ export class Exchanges implements ExchangeOwner {
   }
 
   fail(stream: number, fields: MessageFields, body: Uint8Array): void {
-    this.#byStream.take(stream);
     try {
-      this.#setup.machine.fail(stream, fields, body);
+      const { machine } = this.#setup;
+      machine.fail(stream, fields, kept(body, false, machine.referencedBytes));
     } catch (error) {
       this.#cannotAnswer(stream, error);
     }
@@ -204,31 +214,36 @@ export class Exchanges implements ExchangeOwner {
   }
 
   reset(stream: number, code: ResetCode, message: string): void {
-    this.#byStream.take(stream);
     this.quietly(() => this.#setup.machine.reset(stream, code, message));
   }
 
-  #finish(stream: number): LinkExchange | undefined {
-    const exchange = this.#byStream.take(stream);
-    if (exchange === undefined) return undefined;
+  #answered(exchange: LinkExchange): void {
     exchange.over = true;
-    return exchange;
+    if (exchange.askedMs >= 0) this.#setup.answered(exchange.type, exchange.askedMs);
   }
 
-  #closed(
-    exchange: LinkExchange | undefined,
-    reason: Parameters<ExchangeHandlers["closed"]>[0],
-  ): void {
+  /** @param exchange undefined for the one whose handler is at work, which is told afterwards. */
+  #over(exchange: LinkExchange | undefined, reason: EndReason): void {
+    if (exchange !== undefined) {
+      exchange.over = true;
+      this.#closed(exchange, reason);
+    } else if (this.#serving !== undefined && !this.#serving.over) {
+      this.#serving.over = true;
+      this.#servingEnded = reason;
+    }
+  }
+
+  #closed(exchange: LinkExchange, reason: EndReason): void {
     try {
-      exchange?.handlers?.closed(reason);
+      exchange.handlers?.closed(reason);
     } catch (error) {
       this.#threw(exchange, error);
     }
   }
 
-  #threw(exchange: LinkExchange | undefined, error: unknown): void {
+  #threw(exchange: LinkExchange, error: unknown): void {
     this.handlerThrew(undefined, error);
-    exchange?.reset("internal", "the handler failed; its node's log says how");
+    exchange.reset("internal", "the handler failed; its node's log says how");
   }
 
   /** What the link cannot carry becomes a reset that says so. */
@@ -251,8 +266,8 @@ export class Exchanges implements ExchangeOwner {
 }
 
 /** The handlers of an exchange that this side opened: the machine reports answers for those alone. */
-function asker(exchange: LinkExchange | undefined): ExchangeHandlers | undefined {
-  return exchange?.handlers as ExchangeHandlers | undefined;
+function asker(exchange: LinkExchange): ExchangeHandlers {
+  return exchange.handlers as ExchangeHandlers;
 }
 
 /** The machine's errors under the codes of the runtime. */

@@ -14,11 +14,12 @@
  * mark, and past the machine's `maxOutputBytes` (its users did not wait, its peer
  * does not read) the machine takes no more and gives the peer up.
  */
-import type {
-  ExchangeHandlers,
-  LinkInfo,
-  MessageHandler,
-  PeerLink,
+import {
+  type ExchangeHandlers,
+  type LinkInfo,
+  type MessageHandler,
+  type PeerLink,
+  sequencedMessages,
 } from "../../contracts/peers.ts";
 import type { Connection } from "../../contracts/transport.ts";
 import { MycnetError } from "../../kernel/errors.ts";
@@ -33,11 +34,14 @@ import {
   LinkMachine,
   type LinkOptions,
 } from "@mycnet/protocols/link";
-import type { LinkExchange } from "./exchange.ts";
+import { type CompressionCounters, compressionOf, type ZstdCompression } from "./compression.ts";
+import { kept, type LinkExchange } from "./exchange.ts";
 import { describe, Exchanges, translate } from "./exchanges.ts";
+import { linkInfo } from "./info.ts";
+import type { LatencyMeter } from "../latency/meter.ts";
 import { Room } from "./room.ts";
 import { LazyTimer } from "./timer.ts";
-import { LinkWriter } from "./writer.ts";
+import { type Batch, LinkWriter } from "./writer.ts";
 
 /** What happens to a link as a whole. None of these may throw. */
 export interface LinkEvents {
@@ -65,17 +69,27 @@ export interface LinkSetup {
   readonly options: LinkOptions;
   /** Who handles which frame type; read at each message. */
   readonly handlers: ReadonlyMap<number, MessageHandler>;
+  /** Where the times of requests are recorded, for all links of a node together. */
+  readonly latency: LatencyMeter;
+  /** Where all links of a node count what compression comes to. Absent: this link does not compress. */
+  readonly compression?: CompressionCounters;
+  /** When what is queued is written. Default: at the end of each turn. */
+  readonly batch?: Partial<Batch>;
   readonly events: LinkEvents;
 }
 
 /** How long a closed link may take to write its rest before its connection is destroyed, in ms. */
 const closeTimeoutMs = 2000;
+/** What an exchange under way weighs beside bytes that wait. */
+const exchangeLoad = 256;
 
 /** One link. Made by {@linkcode Link.start}. */
 export class Link implements PeerLink {
   readonly id: string;
   readonly connection: Connection;
   readonly direction: "dialled" | "accepted";
+  /** Which of the links to the peer it is, as its dialler says; on an accepted one known once the peer's hello is. */
+  slot: number;
   /** Resolves once the connection is closed. */
   readonly gone: Promise<void>;
   /** Why it is down, once it is. */
@@ -88,7 +102,7 @@ export class Link implements PeerLink {
   heardAtMs: number;
 
   readonly #host: Host;
-  readonly #machine: LinkMachine;
+  readonly #machine: LinkMachine<LinkExchange>;
   readonly #events: LinkEvents;
   readonly #messageHandlers: ReadonlyMap<number, MessageHandler>;
   readonly #exchanges: Exchanges;
@@ -96,6 +110,7 @@ export class Link implements PeerLink {
   readonly #timer: LazyTimer;
   readonly #room: Room;
   readonly #resolveGone: () => void;
+  #compression: ZstdCompression | undefined;
   #closeTimer: Timer | undefined;
   #isGone = false;
   #upAt = 0;
@@ -104,6 +119,8 @@ export class Link implements PeerLink {
   #turnStartMs: number | undefined;
   readonly #turnOver = () => {
     this.#turnStartMs = undefined;
+    // Requests may have moved the next check nearer; once a turn is often enough to look.
+    if (this.ended === undefined) this.#timer.by(this.#machine.nextTimerMs);
   };
 
   private constructor(setup: LinkSetup) {
@@ -111,6 +128,7 @@ export class Link implements PeerLink {
     this.id = setup.id;
     this.connection = connection;
     this.direction = options.role === "dialer" ? "dialled" : "accepted";
+    this.slot = options.slot ?? 0;
     this.#host = host;
     this.#events = setup.events;
     this.#messageHandlers = setup.handlers;
@@ -118,8 +136,19 @@ export class Link implements PeerLink {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.gone = promise;
     this.#resolveGone = resolve;
-    this.#machine = new LinkMachine(options, this.#handler(), host.now());
-    this.#writer = new LinkWriter(this.#machine, connection, () => this.#room.made());
+    const { compression } = setup;
+    const load = { now: () => host.now(), backlog: () => this.#machine.outputBytes };
+    const make: LinkOptions["compression"] = compression &&
+      ((profile) => this.#compression = compressionOf(profile, compression, load));
+    const all = make === undefined ? options : { ...options, compression: make };
+    this.#machine = new LinkMachine(all, this.#handler(), host.now());
+    this.#writer = new LinkWriter({
+      source: this.#machine,
+      connection,
+      host,
+      batch: setup.batch,
+      took: () => this.#room.made(),
+    });
     this.#timer = new LazyTimer(host, () => this.#tick());
     this.#room = new Room(() => this.#machine.full);
     this.#exchanges = new Exchanges({
@@ -128,6 +157,9 @@ export class Link implements PeerLink {
       handlers: setup.handlers,
       log: host.log.with({ link: setup.id }),
       wrote: () => this.#wrote(),
+      // Both times were read for a whole turn and a whole read anyway: a clock for each costs more.
+      answered: (type, askedMs) =>
+        setup.latency.record(type, this.heardAtMs - askedMs, this.heardAtMs),
     });
   }
 
@@ -170,40 +202,24 @@ export class Link implements PeerLink {
     return this.#machine.full;
   }
 
+  /** How much it has to do, for comparison with another: bytes that wait, and something for each exchange. */
+  get load(): number {
+    return this.#machine.outputBytes + exchangeLoad * this.#machine.exchanges;
+  }
+
   /** Messages and bytes so far, both ways. */
   get counters(): LinkMachine["counters"] {
     return this.#machine.counters;
   }
 
   get info(): LinkInfo {
-    const { connection } = this;
-    const { counters, profile } = this.#machine;
-    if (profile === undefined) {
-      throw new MycnetError("internal", `link ${this.id} is not up yet`);
-    }
-    return {
-      id: this.id,
-      transport: connection.transport,
-      localAddress: connection.localAddress,
-      remoteAddress: connection.remoteAddress,
-      direction: this.direction,
-      state: this.state,
-      health: this.health,
-      roundTripMs: this.roundTripMs,
-      profile,
-      since: this.#upAt,
-      bytesSent: counters.bytesSent,
-      bytesReceived: counters.bytesReceived,
-      messagesSent: counters.messagesSent,
-      messagesReceived: counters.messagesReceived,
-      exchanges: this.#exchanges.size,
-    };
+    return linkInfo(this, this.#machine, this.#upAt, this.#compression?.info);
   }
 
   /** @throws {MycnetError} `too_large`, `unavailable` when it is closed, `overloaded` when nobody waited for room. */
-  send(type: number, fields: MessageFields, body: Uint8Array): boolean {
+  send(type: number, fields: MessageFields, body: Uint8Array, given = false): boolean {
     try {
-      this.#machine.send(type, fields, body);
+      this.#machine.send(type, fields, kept(body, given, this.#machine.referencedBytes));
     } catch (error) {
       throw translate(error);
     }
@@ -217,13 +233,7 @@ export class Link implements PeerLink {
     upload: boolean,
     handlers: ExchangeHandlers,
   ): LinkExchange {
-    let stream: number;
-    try {
-      stream = this.#machine.open(type, fields, body, upload, this.#turnMs());
-    } catch (error) {
-      throw translate(error);
-    }
-    const exchange = this.#exchanges.opened(stream, handlers, this.#writer.taken);
+    const exchange = this.#exchanges.open(type, fields, body, upload, handlers, this.#turnMs());
     this.#wrote();
     return exchange;
   }
@@ -267,7 +277,7 @@ export class Link implements PeerLink {
     const { messagesSent, messagesReceived } = this.#machine.counters;
     const count = messagesSent + messagesReceived;
     const now = this.#host.now();
-    if (count !== this.#idleCount || this.#exchanges.size > 0) {
+    if (count !== this.#idleCount || this.#machine.exchanges > 0) {
       this.#idleCount = count;
       this.#idleSinceMs = now;
     }
@@ -330,33 +340,36 @@ export class Link implements PeerLink {
   /** After output was queued by a user. False: the link is full. */
   #wrote(): boolean {
     this.#writer.schedule();
-    this.#timer.by(this.#machine.nextTimerMs);
     return !this.#machine.full;
   }
 
-  #handler(): LinkHandler {
+  #handler(): LinkHandler<LinkExchange> {
     return {
       up: (_peer, _profile, hello) => {
+        if (this.direction === "accepted") this.slot = hello.slot;
         this.#upAt = this.#host.wallTime();
         this.upAtMs = this.#host.now();
         this.#events.up(this, hello);
       },
       message: (type, fields, body) => {
         try {
-          this.#messageHandlers.get(type)?.message?.(this, fields, body);
+          const handledAs = fields.sequence === undefined ? type : sequencedMessages;
+          this.#messageHandlers.get(handledAs)?.message?.(this, fields, body, type);
         } catch (error) {
           this.#exchanges.handlerThrew(type, error);
         }
       },
       request: (stream, type, fields, body, upload) =>
         this.#exchanges.request(stream, type, fields, body, upload),
-      response: (stream, fields, body) => this.#exchanges.response(stream, fields, body),
-      failure: (stream, fields, body) => this.#exchanges.failure(stream, fields, body),
-      item: (stream, body) => this.#exchanges.peerItem(stream, body),
-      end: (stream) => this.#exchanges.peerEnd(stream),
-      writable: (stream) => this.#exchanges.writable(stream),
+      response: (_stream, fields, body, exchange) =>
+        this.#exchanges.response(exchange, fields, body),
+      failure: (_stream, fields, body, exchange) => this.#exchanges.failure(exchange, fields, body),
+      item: (_stream, body, exchange) => this.#exchanges.peerItem(exchange, body),
+      end: (_stream, exchange) => this.#exchanges.peerEnd(exchange),
+      writable: (_stream, exchange) => this.#exchanges.writable(exchange),
       ack: (payload) => this.#events.ack(this, payload),
-      reset: (stream, code, message) => this.#exchanges.peerReset(stream, code, message),
+      reset: (_stream, code, message, exchange) =>
+        this.#exchanges.peerReset(exchange, code, message),
       health: () => this.#events.health(this),
       roundTrip: () => {},
       goodbye: (code, message) => {
@@ -364,6 +377,8 @@ export class Link implements PeerLink {
         this.goodbyeSaid = { code, by: "peer" };
         this.#events.draining(this, code, message, "peer");
       },
+      lost: (_stream, sent, reason, exchange) =>
+        this.#exchanges.lost(exchange, sent, reason.message),
       closed: (reason) => this.#closed(reason),
     };
   }
@@ -372,7 +387,6 @@ export class Link implements PeerLink {
     if (this.ended !== undefined) return;
     this.ended = reason;
     this.#timer[Symbol.dispose]();
-    this.#exchanges.lost(reason.message, this.#writer.taken);
     this.#room.close(`the link closed: ${reason.message}`);
     this.#events.down(this, reason);
     // The rest (a goodbye, a refusal) still goes out, if the peer reads it in time.

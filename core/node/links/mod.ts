@@ -3,3 +3,4 @@
  * @module
  */
 export { Link, type LinkEvents, type LinkSetup } from "./link.ts";
+export type { Batch } from "./writer.ts";

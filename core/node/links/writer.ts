@@ -1,37 +1,68 @@
 /**
  * The way out of a link: what the machine queued goes to the connection once
- * per turn of the event loop.
+ * per turn of the event loop, or as soon as a batch is full.
  *
- * Everything written within one turn coalesces into the machine's buffer; a
- * microtask takes it and hands it to the connection, which allows one write at
- * a time. Meanwhile the machine fills its other buffer, and gets the first one
- * back when it was written. So a busy link writes large chunks without waiting
- * for them, an idle one writes at once, and two buffers are all it costs.
+ * Everything queued within one turn coalesces in the machine; a microtask takes it,
+ * a slice at a time, and hands it to the connection, which allows one write at a
+ * time. Meanwhile the machine fills other buffers, and gets each one back when it
+ * was written. So a busy link writes large chunks without waiting for them, and an
+ * idle one writes at once. With a delay, whoever sends little waits a little longer
+ * for company; what is critical never does.
  *
- * Whether bytes may have left the process is counted, not guessed: `taken`
- * grows with each buffer taken, and whoever remembers the count at which it
- * queued something knows later that it cannot have left.
+ * A socket with room takes a write at once, and tells so within the same turn. So after
+ * a few writes in a row the loop gets its turn, or compressing a large message slice by
+ * slice would hold it up as long as compressing it whole.
  */
 import type { Connection } from "../../contracts/transport.ts";
+import type { Host, Timer } from "../../kernel/host.ts";
 
 /** Where bytes to write come from: the part of the link machine that the writer needs. */
 export interface OutputSource {
-  /** Everything queued, as one buffer that is the caller's until given back. */
+  /** How many bytes are queued. */
+  readonly outputBytes: number;
+  /** True if something critical is among them. */
+  readonly urgent: boolean;
+  /** What to write next, as one buffer that is the caller's until given back. */
   takeOutput(): Uint8Array | undefined;
   /** Returns a buffer for reuse. */
   giveBack(buffer: Uint8Array): void;
 }
 
+/** When what is queued is written. */
+export interface Batch {
+  /** Queued bytes at which nothing is waited for, not even the end of the turn. Default 64 KiB. */
+  readonly maxBytes: number;
+  /** How long less than that waits for company, in ms; 0 for the end of this turn. Default 0. */
+  readonly delayMs: number;
+}
+
+/** The defaults of {@linkcode Batch}. */
+export const defaultBatch: Batch = Object.freeze({ maxBytes: 64 * 1024, delayMs: 0 });
+
+/** Writes in a row, each a slice, after which everything else has its turn. */
+const writesInARow = 8;
+
+/** What a writer is made of. */
+export interface WriterSetup {
+  readonly source: OutputSource;
+  readonly connection: Connection;
+  readonly host: Pick<Host, "after" | "barrier">;
+  readonly batch?: Partial<Batch>;
+  /** Runs after each buffer taken: there is room in the source now. */
+  took(): void;
+}
+
 /** Writes a link's output to its connection. */
 export class LinkWriter {
+  readonly #setup: WriterSetup;
   readonly #source: OutputSource;
-  readonly #connection: Connection;
-  readonly #took: () => void;
+  readonly #batch: Batch;
   #scheduled = false;
+  #delay: Timer | undefined;
   #writing: Uint8Array | undefined;
   #finishing = false;
   #stopped = false;
-  #taken = 0;
+  #row = 0;
   readonly #flush = () => {
     this.#scheduled = false;
     this.flush();
@@ -41,52 +72,72 @@ export class LinkWriter {
     if (buffer === undefined) return;
     this.#writing = undefined;
     this.#source.giveBack(buffer);
-    this.flush();
+    if (this.#source.outputBytes === 0) this.#row = 0;
+    else if (++this.#row >= writesInARow) {
+      this.#row = 0;
+      this.#scheduled = true;
+      this.#setup.host.barrier().then(this.#flush);
+      return;
+    }
+    if (this.#batch.delayMs === 0 || this.#finishing) this.flush();
+    else if (this.#source.outputBytes > 0) this.schedule();
   };
 
-  /** @param took runs after each buffer taken: there is room in the source now. */
-  constructor(source: OutputSource, connection: Connection, took: () => void) {
-    this.#source = source;
-    this.#connection = connection;
-    this.#took = took;
+  /** Writes nothing until something is scheduled. */
+  constructor(setup: WriterSetup) {
+    this.#setup = setup;
+    this.#source = setup.source;
+    this.#batch = { ...defaultBatch, ...setup.batch };
   }
 
-  /** How many buffers were handed to the connection. What was queued since the count last grew cannot have left the process. */
-  get taken(): number {
-    return this.#taken;
-  }
-
-  /** Sees to it that what is queued goes out by the end of this turn. */
+  /** Sees to it that what is queued goes out: by the end of this turn, or after the batch's delay. */
   schedule(): void {
-    if (this.#scheduled || this.#writing !== undefined || this.#stopped) return;
-    this.#scheduled = true;
-    queueMicrotask(this.#flush);
+    if (this.#writing !== undefined || this.#stopped) return;
+    if (this.#source.outputBytes >= this.#batch.maxBytes) {
+      this.flush();
+      return;
+    }
+    if (this.#scheduled) return;
+    if (this.#batch.delayMs === 0 || this.#finishing || this.#source.urgent) {
+      this.#scheduled = true;
+      queueMicrotask(this.#flush);
+      return;
+    }
+    this.#delay ??= this.#setup.host.after(this.#batch.delayMs, () => {
+      this.#delay = undefined;
+      this.flush();
+    });
   }
 
   /** Writes what is queued now, unless a write is outstanding. */
   flush(): void {
     if (this.#writing !== undefined || this.#stopped) return;
+    this.#delay?.[Symbol.dispose]();
+    this.#delay = undefined;
     const buffer = this.#source.takeOutput();
     if (buffer !== undefined && buffer.length > 0) {
-      this.#taken++;
       this.#writing = buffer;
-      this.#connection.write(buffer, this.#written);
-      this.#took();
+      this.#setup.connection.write(buffer, this.#written);
+      this.#setup.took();
     } else if (this.#finishing) {
       this.#stopped = true;
-      this.#connection.close();
+      this.#setup.connection.close();
     }
   }
 
   /** Writes the rest, then closes the connection; not within this call, since the machine may still be queuing. */
   finish(): void {
     this.#finishing = true;
-    this.schedule();
+    if (this.#scheduled || this.#writing !== undefined || this.#stopped) return;
+    this.#scheduled = true;
+    queueMicrotask(this.#flush);
   }
 
   /** The connection is gone: nothing more is written, nothing is given back. */
   stop(): void {
     this.#stopped = true;
     this.#writing = undefined;
+    this.#delay?.[Symbol.dispose]();
+    this.#delay = undefined;
   }
 }

@@ -24,7 +24,8 @@ Deno.test("messages without an answer are bounded while they are handled: more a
     return gate.promise;
   });
   for (let sent = 0; sent < 10_020; sent++) {
-    await cluster.settled(cluster.of("a").send("b", "custom.slow", bytes("")));
+    const options = { reliability: "best-effort" } as const;
+    await cluster.settled(cluster.of("a").send("b", "custom.slow", bytes(""), options));
   }
   const dropped = () => cluster.of("b").metrics().messages_dropped;
   await cluster.host.until(() => handled + dropped() === 10_020);

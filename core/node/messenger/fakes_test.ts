@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { MycnetError } from "../../kernel/errors.ts";
 import { FakeNet, FakeNode } from "../fake_net_test.ts";
+import { NodeDelivery } from "../delivery/delivery.ts";
+import { deliveryConfigOf, MemoryDatabases } from "../delivery/fakes_test.ts";
+import type { Tracing } from "../tracing/mod.ts";
 import { NodeMessenger } from "./messenger.ts";
 
 /** A text as it is sent. */
@@ -13,14 +16,34 @@ export const text = (body: Uint8Array) => new TextDecoder().decode(body);
 export class Cluster implements AsyncDisposable {
   readonly net = new FakeNet();
   readonly nodes = new Map<string, FakeNode>();
+  readonly deliveries = new Map<string, NodeDelivery>();
   readonly messengers = new Map<string, NodeMessenger>();
 
   constructor(...ids: string[]) {
+    this.addAll(ids, () => undefined);
+  }
+
+  /** Those of which `tracing` knows something trace with it. */
+  static traced(ids: string[], tracing: (id: string) => Tracing | undefined): Cluster {
+    const cluster = new Cluster();
+    cluster.addAll(ids, tracing);
+    return cluster;
+  }
+
+  private addAll(ids: string[], tracing: (id: string) => Tracing | undefined): void {
     for (const id of ids) {
       const node = new FakeNode(this.net, id);
       for (const other of ids) if (other !== id) node.hint(other, other);
       this.nodes.set(id, node);
-      this.messengers.set(id, new NodeMessenger(node.host, node.peers));
+      const delivery = new NodeDelivery({
+        host: node.host,
+        self: id,
+        peers: node.peers,
+        databases: MemoryDatabases.none(),
+        config: deliveryConfigOf(),
+      });
+      this.deliveries.set(id, delivery);
+      this.messengers.set(id, new NodeMessenger(node.host, node.peers, delivery, tracing(id)));
     }
   }
 
@@ -52,6 +75,7 @@ export class Cluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose]() {
     for (const messenger of this.messengers.values()) messenger[Symbol.dispose]();
+    for (const delivery of this.deliveries.values()) delivery[Symbol.dispose]();
     for (const node of this.nodes.values()) await node.stop();
     assert.equal(this.host.pendingTimers, 0, "a timer was left behind");
     assert.equal(this.net.open.length, 0, "a connection was left open");

@@ -6,6 +6,7 @@
  * link (exchanges); messages without an answer by a count of those being handled.
  */
 import type { NamedHandler } from "../../contracts/messenger.ts";
+import type { ArrivedMessage, Delivery, Taken } from "../../contracts/delivery.ts";
 import type { IncomingExchange, IncomingHandlers, PeerLink, Peers } from "../../contracts/peers.ts";
 import { MycnetError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/host.ts";
@@ -17,10 +18,15 @@ import {
 } from "@mycnet/protocols/frame";
 import { Bag } from "../bag.ts";
 import type { Deadlines } from "../deadlines.ts";
+import { handleKeyed, type KeyedRequests } from "../keyed/mod.ts";
 import { copyOf } from "../slab.ts";
+import type { Tracing } from "../tracing/mod.ts";
 import { Serving, type ServingSetup } from "./serving.ts";
 
-/** Messages without an answer that may be in their handlers at once; more are dropped and counted. */
+/**
+ * Messages without an answer that may be in their handlers at once; more are dropped and counted,
+ * or not taken, where they are acknowledged, so that they come again.
+ */
 const maxHandled = 10_000;
 
 interface Registered {
@@ -43,21 +49,35 @@ export class Incoming implements Disposable {
   readonly #serving = new Bag<Serving>();
   readonly #requests: ServingSetup;
   readonly #messages: ServingSetup;
+  readonly #delivery: Delivery;
+  readonly #keyed: KeyedRequests;
+  readonly #receiving: Disposable;
   #messagesHandled = 0;
 
   /** Handles nothing at first. */
-  constructor(peers: Peers, log: Logger, deadlines: Deadlines) {
+  constructor(
+    peers: Peers,
+    delivery: Delivery,
+    log: Logger,
+    deadlines: Deadlines,
+    tracing: Tracing,
+    keyed: KeyedRequests,
+  ) {
     this.#peers = peers;
+    this.#keyed = keyed;
+    this.#delivery = delivery;
     const done = (serving: Serving) => this.#serving.delete(serving);
-    this.#requests = { log, deadlines, done };
+    this.#requests = { log, deadlines, tracing, done };
     this.#messages = {
       log,
       deadlines,
+      tracing,
       done: (serving) => {
         this.#messagesHandled--;
         done(serving);
       },
     };
+    this.#receiving = delivery.receive((message) => this.#acknowledged(message));
   }
 
   /** Registers the handler of a type and route. @throws `duplicate_handler`. */
@@ -69,6 +89,7 @@ export class Incoming implements Disposable {
     }
     const handlers = this.#types.get(type) ?? this.#register(type);
     handlers.byRoute.set(key, { name, handler });
+    this.#delivery.retryUnhandled();
     let registered = true;
     return {
       [Symbol.dispose]: () => {
@@ -84,6 +105,7 @@ export class Incoming implements Disposable {
 
   /** Aborts what is being handled, handles no more. */
   [Symbol.dispose](): void {
+    this.#receiving[Symbol.dispose]();
     for (const serving of this.#serving) serving.stop();
     for (const { registration } of this.#types.values()) registration[Symbol.dispose]();
     this.#types.clear();
@@ -120,9 +142,27 @@ export class Incoming implements Disposable {
       return;
     }
     this.#messagesHandled++;
-    const serving = new Serving(this.#messages, link, known.name, fields, undefined);
+    const serving = new Serving(this.#messages, link.peer, known.name, fields, undefined);
     this.#serving.add(serving);
     serving.run(known.handler, copyOf(body));
+  }
+
+  /** A message that is acknowledged. */
+  #acknowledged(message: ArrivedMessage): Taken {
+    const { type, fields, from, level, body } = message;
+    const known = this.#types.get(type)?.byRoute.get(keyOf(type, fields.route));
+    if (known === undefined) {
+      this.dropped++;
+      return "unhandled";
+    }
+    if (this.#messagesHandled >= maxHandled) return "busy";
+    this.#messagesHandled++;
+    const serving = new Serving(this.#messages, from, known.name, fields, undefined, message);
+    this.#serving.add(serving);
+    serving.run(known.handler, copyOf(body));
+    if (level === "high") return "taken";
+    if (!serving.over) return serving.finished();
+    return serving.failure === undefined ? "taken" : Promise.reject(serving.failure);
   }
 
   #request(
@@ -131,10 +171,15 @@ export class Incoming implements Disposable {
     fields: MessageFields,
     body: Uint8Array,
   ): IncomingHandlers | undefined {
-    const serving = new Serving(this.#requests, exchange.link, name, fields, exchange);
+    const serving = new Serving(this.#requests, exchange.link.peer, name, fields, exchange);
     this.#serving.add(serving);
-    serving.run(handler, copyOf(body));
-    return serving.over ? undefined : serving;
+    const { idempotencyKey: key } = fields;
+    const keyed = key === undefined
+      ? undefined
+      : handleKeyed(this.#keyed, exchange.link.peer.id, name, key, body, handler);
+    serving.run(keyed?.handler ?? handler, copyOf(body));
+    if (serving.over) return undefined;
+    return keyed === undefined ? serving : keyed.handlers(serving);
   }
 }
 

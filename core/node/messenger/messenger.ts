@@ -6,7 +6,10 @@
  * sender waits for room (or fails with `overloaded`), so that backpressure
  * reaches whoever causes it. A request is an exchange of the link with a
  * deadline of its own; answer, failure, reset, lost link, deadline and the
- * caller's signal each end it, the first one wins. Nothing is ever sent twice.
+ * caller's signal each end it, the first one wins; a request is never sent twice.
+ *
+ * A message without an answer is handed to the link, or, where it is to be acknowledged
+ * (so asked, or in force on the link), to the delivery, which sees it through.
  *
  * On the way in (incoming.ts, serving.ts) a handler runs once a message. What it
  * throws becomes a failure: with its code if it has one of the table, else as
@@ -19,13 +22,18 @@ import type {
   RequestOptions,
   SendOptions,
 } from "../../contracts/messenger.ts";
+import type { AcknowledgedLevel, Delivery } from "../../contracts/delivery.ts";
 import type { PeerLink, Peers } from "../../contracts/peers.ts";
 import { parseDuration } from "../../kernel/duration.ts";
 import { codeOf, type ErrorCode, errorCodes, MycnetError } from "../../kernel/errors.ts";
 import type { Host } from "../../kernel/host.ts";
 import { type ResolvedType, resolveMessageType } from "@mycnet/protocols/frame";
+import type { ReliabilityLevel } from "@mycnet/protocols/negotiation";
 import { Deadlines } from "../deadlines.ts";
+import { checkIdempotencyKey, type KeyedRequests, messageKeys } from "../keyed/mod.ts";
+import { Tracing } from "../tracing/mod.ts";
 import { completions } from "./completions.ts";
+import { LinkFinder } from "./finder.ts";
 import { Incoming } from "./incoming.ts";
 import { PendingRequest } from "./request.ts";
 
@@ -38,8 +46,8 @@ const firstMessageType = 0x0100;
 /** Names whose meaning is remembered. */
 const maxNames = 1000;
 const noOptions: RequestOptions = Object.freeze({});
-/** Links that are tried when each breaks before anything was queued on it. */
-const linkAttempts = 3;
+/** What a message that was handed over at once resolves with. */
+const sent = Promise.resolve();
 
 /** A quorum that was not reached, with what did arrive. */
 export class NoQuorumError extends MycnetError {
@@ -57,35 +65,55 @@ export class NoQuorumError extends MycnetError {
 export class NodeMessenger implements Messenger, Disposable {
   readonly #host: Host;
   readonly #peers: Peers;
+  readonly #delivery: Delivery;
+  readonly #tracing: Tracing;
+  /** What is in force on links. */
+  readonly #levels = new WeakMap<PeerLink, ReliabilityLevel>();
   readonly #deadlines: Deadlines;
+  readonly #finder: LinkFinder;
   readonly #incoming: Incoming;
   readonly #names = new Map<string, ResolvedType>();
   readonly #stop = new AbortController();
-  #stopped = false;
   #failed = 0;
   readonly #countFailure = () => void this.#failed++;
 
   /** Handles nothing at first. */
-  constructor(host: Host, peers: Peers) {
+  constructor(
+    host: Host,
+    peers: Peers,
+    delivery: Delivery,
+    tracing: Tracing = new Tracing(),
+    keyed: KeyedRequests = messageKeys(host),
+  ) {
     this.#host = host;
     this.#peers = peers;
+    this.#delivery = delivery;
+    this.#tracing = tracing;
     this.#deadlines = new Deadlines(host);
-    this.#incoming = new Incoming(peers, host.log, this.#deadlines);
+    this.#finder = new LinkFinder(peers, this.#deadlines, this.#stop.signal);
+    this.#incoming = new Incoming(peers, delivery, host.log, this.#deadlines, tracing, keyed);
   }
 
-  async send(
+  send(
     node: string,
     name: string,
     bytes: Uint8Array,
-    options: SendOptions = {},
+    options: SendOptions = noOptions,
   ): Promise<void> {
     try {
-      const { type, route } = this.#resolve(name);
-      const link = this.#roomyLink(node, options.signal) ?? await this.#findLink(node, options);
-      link.send(type, { route, priority: options.priority }, bytes);
+      const resolved = this.#resolve(name);
+      this.#finder.check(options.signal);
+      const link = this.#peers.link(node);
+      const level = options.reliability ?? (link === undefined ? undefined : this.#levelOf(link));
+      if (level === undefined || level === "best-effort" && (link === undefined || link.full)) {
+        return this.#sendLater(node, resolved, bytes, options);
+      }
+      if (level !== "best-effort") return this.#deliver(node, level, resolved, bytes, options);
+      this.#post(link!, resolved, bytes, options);
+      return sent;
     } catch (error) {
       this.#failed++;
-      throw error;
+      return Promise.reject(error);
     }
   }
 
@@ -101,7 +129,8 @@ export class NodeMessenger implements Messenger, Disposable {
       const timeoutMs = options.timeout === undefined
         ? defaultTimeoutMs
         : parseDuration(options.timeout, "timeout");
-      const link = this.#roomyLink(node, options.signal);
+      if (options.idempotencyKey !== undefined) checkIdempotencyKey(options.idempotencyKey);
+      const link = this.#finder.roomy(node, options.signal);
       return link === undefined
         ? this.#askLater(node, resolved, name, bytes, timeoutMs, options)
         : this.#ask(link, resolved, name, bytes, timeoutMs, options);
@@ -195,10 +224,59 @@ export class NodeMessenger implements Messenger, Disposable {
 
   /** Fails what waits, aborts what is being handled, handles no more. */
   [Symbol.dispose](): void {
-    this.#stopped = true;
     this.#stop.abort(new MycnetError("closed", "this node is stopping or reloading"));
     this.#incoming[Symbol.dispose]();
     this.#deadlines[Symbol.dispose]();
+  }
+
+  /** Sends once there is a link, and room where the message is not acknowledged. */
+  async #sendLater(
+    node: string,
+    resolved: ResolvedType,
+    bytes: Uint8Array,
+    options: SendOptions,
+  ): Promise<void> {
+    let link: PeerLink;
+    try {
+      link = await this.#finder.find(node, options);
+      const level = options.reliability ?? this.#levelOf(link);
+      if (level === "best-effort") return this.#post(link, resolved, bytes, options);
+    } catch (error) {
+      this.#failed++;
+      throw error;
+    }
+    const level = this.#levelOf(link) as AcknowledgedLevel;
+    return await this.#deliver(node, level, resolved, bytes, options);
+  }
+
+  /** Hands a message to the link: all that best effort means. */
+  #post(
+    link: PeerLink,
+    { type, route }: ResolvedType,
+    bytes: Uint8Array,
+    { priority }: SendOptions,
+  ): void {
+    link.send(type, { route, priority, trace: this.#tracing.outgoing() }, bytes);
+  }
+
+  #deliver(
+    node: string,
+    level: AcknowledgedLevel,
+    { type, route }: ResolvedType,
+    bytes: Uint8Array,
+    options: SendOptions,
+  ): Promise<void> {
+    const fields = { route, trace: this.#tracing.outgoing() };
+    return this.#delivery.send(node, level, type, fields, bytes, options);
+  }
+
+  #levelOf(link: PeerLink): ReliabilityLevel {
+    let level = this.#levels.get(link);
+    if (level === undefined) {
+      level = link.info.profile.inForce.reliability;
+      this.#levels.set(link, level);
+    }
+    return level;
   }
 
   async #askLater(
@@ -212,7 +290,7 @@ export class NodeMessenger implements Messenger, Disposable {
     const startMs = this.#host.now();
     let link: PeerLink;
     try {
-      link = await this.#findLinkWithin(node, timeoutMs, options);
+      link = await this.#finder.findWithin(node, timeoutMs, options);
     } catch (error) {
       this.#failed++;
       throw error;
@@ -227,66 +305,32 @@ export class NodeMessenger implements Messenger, Disposable {
     name: string,
     bytes: Uint8Array,
     leftMs: number,
-    { priority, signal }: RequestOptions,
+    { priority, signal, idempotencyKey }: RequestOptions,
   ): Promise<Uint8Array<ArrayBuffer>> {
+    const peer = link.peer.id;
+    const tracing = this.#tracing;
+    const span = tracing.active
+      ? tracing.begin({ kind: "client", service: "messenger", method: name, peer })
+      : undefined;
+    const trace = tracing.outgoing(span);
     return new Promise((resolve, reject) => {
-      const pending = new PendingRequest(name, link.peer.id, resolve, reject, this.#countFailure);
+      const pending = new PendingRequest(name, peer, resolve, reject, this.#countFailure, span);
       const deadlineMs = Math.min(maxDeadlineMs, Math.max(1, Math.ceil(leftMs)));
       try {
-        const exchange = link.open(type, { route, priority, deadlineMs }, bytes, false, pending);
+        const exchange = link.open(
+          type,
+          { route, priority, deadlineMs, trace, idempotencyKey },
+          bytes,
+          false,
+          pending,
+        );
         pending.opened(exchange, this.#deadlines.add(leftMs, () => pending.expire()), signal);
       } catch (error) {
         this.#failed++;
+        span?.end(withCode(error));
         reject(error);
       }
     });
-  }
-
-  /** The usable link that has room now, if there is one: what a healthy cluster always finds. */
-  #roomyLink(node: string, signal: AbortSignal | undefined): PeerLink | undefined {
-    if (this.#stopped) throw this.#stop.signal.reason;
-    if (signal?.aborted) throw abortedError(signal);
-    const link = this.#peers.link(node);
-    return link === undefined || link.full ? undefined : link;
-  }
-
-  async #findLinkWithin(
-    node: string,
-    timeoutMs: number,
-    options: SendOptions,
-  ): Promise<PeerLink> {
-    const late = new AbortController();
-    const deadline = this.#deadlines.add(timeoutMs, () => {
-      const message = `node "${node}" had no link with room in time`;
-      late.abort(new MycnetError("deadline_exceeded", message));
-    });
-    try {
-      return await this.#findLink(node, options, late.signal);
-    } finally {
-      deadline.cancel();
-    }
-  }
-
-  /** A usable link with room: dials if there is none, waits while it is full. */
-  async #findLink(node: string, options: SendOptions, late?: AbortSignal): Promise<PeerLink> {
-    const signals = [this.#stop.signal, options.signal, late].filter((it) => it !== undefined);
-    const signal = signals.length === 1 ? signals[0] : AbortSignal.any(signals);
-    for (let attempt = 1;; attempt++) {
-      try {
-        const link = this.#peers.link(node) ?? await this.#peers.connect(node, { signal });
-        if (!link.full) return link;
-        if (options.wait === false) {
-          throw new MycnetError("overloaded", `the link to node "${node}" is full`);
-        }
-        await link.writable(signal);
-        if (link.usable && !link.full) return link;
-      } catch (error) {
-        if (options.signal?.aborted) throw abortedError(options.signal);
-        signal.throwIfAborted();
-        // Nothing was sent yet, so another link is as good.
-        if (codeOf(error) !== "unavailable" || attempt >= linkAttempts) throw error;
-      }
-    }
   }
 
   /** What a name means on the wire; remembered, since the same few are used all the time. */
@@ -303,10 +347,6 @@ export class NodeMessenger implements Messenger, Disposable {
     if (this.#names.size < maxNames) this.#names.set(name, resolved);
     return resolved;
   }
-}
-
-function abortedError(signal: AbortSignal): MycnetError {
-  return new MycnetError("aborted", "the caller's signal aborted", { cause: signal.reason });
 }
 
 /** Any error as one that has a code. */

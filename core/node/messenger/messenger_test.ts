@@ -168,7 +168,7 @@ Deno.test("requests to nodes that are unknown or cannot be reached say so", asyn
   assert.equal(a.metrics().failed_sends, 3);
 });
 
-Deno.test("senders wait while a peer does not read, and fail at once if they would rather not", async () => {
+Deno.test("senders of best effort wait while a peer does not read, and fail at once if they would rather not", async () => {
   await using cluster = new Cluster("a", "b");
   const [a, b] = [cluster.of("a"), cluster.of("b")];
   let received = 0;
@@ -179,7 +179,7 @@ Deno.test("senders wait while a peer does not read, and fail at once if they wou
   const chunk = new Uint8Array(256 * 1024);
   let sent = 0;
   const sends = Promise.all(Array.from({ length: 64 }, async () => {
-    await a.send("b", "custom.bulk", chunk);
+    await a.send("b", "custom.bulk", chunk, { reliability: "best-effort" });
     sent++;
   }));
   sends.catch(() => {});
@@ -205,7 +205,10 @@ Deno.test("a peer that never reads costs a bounded queue and then its link", asy
   cluster.net.open[0].dialer.blackhole();
   cluster.net.listeners.delete("b");
   const failures = Promise.allSettled(
-    Array.from({ length: 40 }, () => a.send("b", "custom.bulk", new Uint8Array(1024 * 1024))),
+    Array.from(
+      { length: 40 },
+      () => a.send("b", "custom.bulk", new Uint8Array(1024 * 1024), { reliability: "best-effort" }),
+    ),
   );
   const link = cluster.nodes.get("a")!.peers.link("b")!;
   await cluster.host.until(() => !link.usable, 10_000);

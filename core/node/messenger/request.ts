@@ -1,5 +1,6 @@
 /** The asking side of a request: from an exchange to a promise. */
 import type { Exchange, ExchangeHandlers } from "../../contracts/peers.ts";
+import type { Span } from "../../contracts/tracing.ts";
 import { type ErrorCode, errorCodes, MycnetError } from "../../kernel/errors.ts";
 import { decode, encode } from "@mycnet/protocols/codec";
 import type { MessageFields } from "@mycnet/protocols/frame";
@@ -18,23 +19,29 @@ export class PendingRequest implements ExchangeHandlers {
   readonly #resolve: (bytes: Uint8Array<ArrayBuffer>) => void;
   readonly #reject: (error: unknown) => void;
   readonly #failed: () => void;
+  readonly #span: Span | undefined;
   #signal: AbortSignal | undefined;
   #deadline: Deadline | undefined;
   #exchange: Exchange | undefined;
   #settled = false;
   #aborted: (() => void) | undefined;
 
-  /** @param failed runs once when it comes to nothing, before `reject`. */
+  /**
+   * @param failed runs once when it comes to nothing, before `reject`.
+   * @param span ends with it.
+   */
   constructor(
     name: string,
     node: string,
     resolve: (bytes: Uint8Array<ArrayBuffer>) => void,
     reject: (error: unknown) => void,
     failed: () => void,
+    span?: Span,
   ) {
     this.#name = name;
     this.#node = node;
     this.#failed = failed;
+    this.#span = span;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -69,7 +76,9 @@ export class PendingRequest implements ExchangeHandlers {
   writable(): void {}
 
   response(_fields: MessageFields, body: Uint8Array): void {
-    if (this.#settle()) this.#resolve(copyOf(body));
+    if (!this.#settle()) return;
+    this.#span?.end();
+    this.#resolve(copyOf(body));
   }
 
   failure(_fields: MessageFields, body: Uint8Array): void {
@@ -92,6 +101,7 @@ export class PendingRequest implements ExchangeHandlers {
 
   #fail(error: MycnetError): void {
     this.#failed();
+    this.#span?.end(error);
     this.#reject(error);
   }
 

@@ -1,14 +1,18 @@
 /** The answering side: one message being handled. */
 import type { MessageContext, NamedHandler } from "../../contracts/messenger.ts";
-import type { IncomingExchange, IncomingHandlers, PeerLink } from "../../contracts/peers.ts";
+import type { ArrivedMessage } from "../../contracts/delivery.ts";
+import type { IncomingExchange, IncomingHandlers } from "../../contracts/peers.ts";
+import type { Span } from "../../contracts/tracing.ts";
 import { codeOf, type ErrorCode, errorCodes, MycnetError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/host.ts";
-import type { MessageFields, Priority } from "@mycnet/protocols/frame";
+import type { MessageFields, Priority, TraceContext } from "@mycnet/protocols/frame";
 import type { Principal } from "@mycnet/protocols/identity";
 import type { ReliabilityLevel } from "@mycnet/protocols/negotiation";
 import type { ResetCode } from "@mycnet/protocols/link";
+import type { SqlDatabase } from "../../contracts/databases.ts";
 import type { Member } from "../bag.ts";
 import type { Deadline, Deadlines } from "../deadlines.ts";
+import type { Tracing } from "../tracing/mod.ts";
 import { encodeFailure } from "./request.ts";
 
 const nothing = new Uint8Array(0);
@@ -17,6 +21,7 @@ const nothing = new Uint8Array(0);
 export interface ServingSetup {
   readonly log: Logger;
   readonly deadlines: Deadlines;
+  readonly tracing: Tracing;
   /** It is over, whichever way. */
   done(serving: Serving): void;
 }
@@ -28,32 +33,44 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
   readonly name: string;
   readonly priority: Priority;
   readonly timeLeftMs: number | undefined;
-  readonly reliability: ReliabilityLevel = "best-effort";
-  readonly redelivered: boolean = false;
+  readonly reliability: ReliabilityLevel;
+  readonly redelivered: boolean;
+  /** What it came to nothing with, once it did. */
+  failure: unknown;
   readonly #setup: ServingSetup;
-  readonly #link: PeerLink;
+  readonly #arrived: ArrivedMessage | undefined;
+  #finished: PromiseWithResolvers<void> | undefined;
   readonly #exchange: IncomingExchange | undefined;
   #deadline: Deadline | undefined;
   /** Made when the handler asks for its signal: most never do. */
   #abort: AbortController | undefined;
   #ended: MycnetError | undefined;
   #over = false;
+  readonly #trace: TraceContext | undefined;
+  #span: Span | undefined;
 
-  /** @param exchange absent for a message that wants no answer. */
+  /**
+   * @param exchange absent for a message that wants no answer.
+   * @param arrived present for one that is acknowledged.
+   */
   constructor(
     setup: ServingSetup,
-    link: PeerLink,
+    from: Principal,
     name: string,
     fields: MessageFields,
     exchange: IncomingExchange | undefined,
+    arrived?: ArrivedMessage,
   ) {
     this.#setup = setup;
-    this.#link = link;
     this.#exchange = exchange;
-    this.from = link.peer;
+    this.#arrived = arrived;
+    this.from = from;
+    this.reliability = arrived?.level ?? "best-effort";
+    this.redelivered = arrived?.redelivered ?? false;
     this.name = name;
     this.priority = fields.priority ?? "normal";
     this.timeLeftMs = fields.deadlineMs;
+    this.#trace = fields.trace;
   }
 
   get signal(): AbortSignal {
@@ -64,7 +81,9 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
     return this.#abort.signal;
   }
 
-  transaction<T>(): T {
+  transaction<T>(work: (database: SqlDatabase) => T): T {
+    const transaction = this.#arrived?.transaction;
+    if (transaction !== undefined) return transaction(work);
     throw new MycnetError(
       "invalid_argument",
       `"${this.name}" was sent ${this.reliability}; only a guaranteed message has a transaction`,
@@ -76,8 +95,27 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
     return this.#over;
   }
 
+  /** Settles once it is over, with what it failed with. */
+  finished(): Promise<void> {
+    this.#finished ??= Promise.withResolvers();
+    return this.#finished.promise;
+  }
+
   /** Runs the handler. Never throws. */
   run(handler: NamedHandler, bytes: Uint8Array<ArrayBuffer>): void {
+    const { tracing } = this.#setup;
+    const trace = this.#trace;
+    if (tracing.idle(trace)) return this.#handle(handler, bytes);
+    // A message that wants no answer is a span only where it belongs to a trace: there may be many.
+    if (this.#exchange !== undefined || trace !== undefined) {
+      const kind = this.#exchange === undefined ? "consumer" : "server";
+      const work = { service: "messenger", method: this.name, peer: this.from.id };
+      this.#span = tracing.begin({ kind, ...work }, trace);
+    }
+    tracing.within(this.#span, trace, () => this.#handle(handler, bytes));
+  }
+
+  #handle(handler: NamedHandler, bytes: Uint8Array<ArrayBuffer>): void {
     let result: ReturnType<NamedHandler>;
     try {
       result = handler(bytes, this);
@@ -120,10 +158,11 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
 
   #answer(answer: Uint8Array | void): void {
     if (this.#over) return;
-    if (this.#exchange !== undefined && this.#link.full) {
+    const exchange = this.#exchange;
+    if (exchange?.link.full) {
       // The answer waits here, not in the link: it is what a peer that does not read costs,
       // and the bound of exchanges bounds it.
-      this.#link.writable().then(() => this.#respond(answer), () => {});
+      exchange.link.writable().then(() => this.#respond(answer), () => {});
       return;
     }
     this.#respond(answer);
@@ -139,7 +178,8 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
     if (this.#over) return;
     const code = codeOf(error);
     const known = code !== undefined && Object.hasOwn(errorCodes, code);
-    if (!known) {
+    // Who tries again says so, once.
+    if (!known && this.reliability !== "guaranteed") {
       this.#setup.log.error("A message handler failed.", {
         name: this.name,
         from: this.from.id,
@@ -152,19 +192,27 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
         ? encodeFailure(code as ErrorCode, error instanceof Error ? error.message : code)
         : encodeFailure("internal", `the handler of "${this.name}" failed`),
     );
-    this.#finish();
+    this.failure = error ?? "nothing";
+    this.#finish({ code: code ?? "internal", message: messageOf(error) });
   }
 
   #end(reason: MycnetError): void {
     if (this.#over) return;
-    this.#ended = reason;
-    this.#finish();
+    this.#ended = this.failure = reason;
+    this.#finish(reason);
     this.#abort?.abort(reason);
   }
 
-  #finish(): void {
+  #finish(failure?: { readonly code: string; readonly message: string }): void {
     this.#over = true;
+    this.#span?.end(failure);
     this.#deadline?.cancel();
     this.#setup.done(this);
+    if (this.failure === undefined) this.#finished?.resolve();
+    else this.#finished?.reject(this.failure);
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -12,9 +12,19 @@ import type { MessageHandler } from "../../contracts/peers.ts";
 import { MycnetError } from "../../kernel/errors.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
-import type { GoodbyeCode, LinkCloseReason, LinkLimits, Refusal } from "@mycnet/protocols/link";
+import {
+  type GoodbyeCode,
+  type LinkCloseReason,
+  type LinkLimits,
+  type Refusal,
+  TypeCounters,
+} from "@mycnet/protocols/link";
 import type { Hello, LinkCapabilities, ProfileOverrides } from "@mycnet/protocols/negotiation";
-import { Link } from "../links/mod.ts";
+import { LatencyMeter } from "../latency/meter.ts";
+import { type CompressionCounters, newCompressionCounters } from "../links/compression.ts";
+import { type Batch, Link } from "../links/mod.ts";
+import type { ErrorCounts } from "./error_counts.ts";
+import type { NetworkMeasures } from "./families.ts";
 
 /** What connections are turned into links with. */
 export interface ConnectionsSetup {
@@ -23,6 +33,8 @@ export interface ConnectionsSetup {
   readonly capabilities: LinkCapabilities;
   readonly profiles: ProfileOverrides;
   readonly limits: Partial<LinkLimits>;
+  /** When what links have queued is written. */
+  readonly batch: Batch;
   /** Links in all. */
   readonly maxConnections: number;
   /** Connections in their handshake at once. */
@@ -48,10 +60,17 @@ export interface Traffic {
   messagesReceived: number;
   bytesSent: number;
   bytesReceived: number;
+  missedPings: number;
 }
 
 /** Every link of the node. */
 export class Connections {
+  /** Messages of all links by type. */
+  readonly types: TypeCounters = new TypeCounters();
+  /** How long the requests of all links took. */
+  readonly latency: LatencyMeter = new LatencyMeter();
+  /** What compression has come to on all links. */
+  readonly compression: CompressionCounters = newCompressionCounters();
   readonly #setup: ConnectionsSetup;
   readonly #links = new Set<Link>();
   readonly #past: Traffic = {
@@ -59,6 +78,7 @@ export class Connections {
     messagesReceived: 0,
     bytesSent: 0,
     bytesReceived: 0,
+    missedPings: 0,
   };
   #handshakes = 0;
   #dialling = 0;
@@ -89,6 +109,26 @@ export class Connections {
     return sum;
   }
 
+  /** What metrics with labels are read from, with what is counted elsewhere. */
+  measures(
+    errors: readonly ErrorCounts[],
+    traffic: NetworkMeasures["traffic"],
+  ): NetworkMeasures {
+    const { self, host } = this.#setup;
+    return {
+      node: self.id,
+      types: this.types,
+      latency: this.latency,
+      now: () => host.now(),
+      traffic,
+      errors: () => [
+        ...errors.flatMap((it) => [...it.entries()]),
+        ["turned_away", this.#turnedAway],
+      ],
+      missedChecks: () => this.traffic().missedPings,
+    };
+  }
+
   /** Takes in an inbound connection. */
   accept(connection: Connection): void {
     if (this.#closing !== undefined || this.#handshakes >= this.#setup.maxHandshakes) {
@@ -96,14 +136,19 @@ export class Connections {
       connection.destroy();
       return;
     }
-    this.#start(connection, "acceptor", undefined);
+    this.#start(connection, "acceptor", undefined, 0);
   }
 
   /**
    * Dials with `connect` and takes the connection over.
+   * @param slot which of the links to that node this is.
    * @throws {MycnetError} `overloaded` when a bound is reached, `closed` when the node stops, and what `connect` throws.
    */
-  async dial(connect: () => Promise<Connection>, expected: string | undefined): Promise<Link> {
+  async dial(
+    connect: () => Promise<Connection>,
+    expected: string | undefined,
+    slot: number,
+  ): Promise<Link> {
     const { maxConnections, maxHandshakes } = this.#setup;
     if (this.#links.size + this.#dialling >= maxConnections) {
       throw new MycnetError(
@@ -128,7 +173,7 @@ export class Connections {
       connection.destroy();
       throw new MycnetError("closed", this.#closing);
     }
-    return this.#start(connection, "dialer", expected);
+    return this.#start(connection, "dialer", expected, slot);
   }
 
   /** Takes in nothing more, says goodbye on every link, and resolves when all connections are closed. */
@@ -146,8 +191,13 @@ export class Connections {
     timer[Symbol.dispose]();
   }
 
-  #start(connection: Connection, role: "dialer" | "acceptor", expected: string | undefined): Link {
-    const { host, self, capabilities, profiles, limits, handlers, events } = this.#setup;
+  #start(
+    connection: Connection,
+    role: "dialer" | "acceptor",
+    expected: string | undefined,
+    slot: number,
+  ): Link {
+    const { host, self, capabilities, profiles, limits, batch, handlers, events } = this.#setup;
     this.#handshakes++;
     let shaking = true;
     const shaken = () => {
@@ -158,13 +208,18 @@ export class Connections {
       id: `link-${++this.#count}`,
       host,
       connection,
+      batch,
       handlers,
+      latency: this.latency,
+      compression: this.compression,
       options: {
+        typeCounters: this.types,
         role,
         self,
         authentication: connection.authentication,
         encryption: connection.encryption,
         expected,
+        slot,
         capabilities,
         profiles,
         addresses: this.#setup.addresses(),
@@ -213,6 +268,7 @@ function add(sum: Traffic, more: Readonly<Traffic>): void {
   sum.messagesReceived += more.messagesReceived;
   sum.bytesSent += more.bytesSent;
   sum.bytesReceived += more.bytesReceived;
+  sum.missedPings += more.missedPings;
 }
 
 function sha256(bytes: Uint8Array): Uint8Array {

@@ -13,6 +13,7 @@ import type { LinkCloseReason } from "@mycnet/protocols/link";
 import type { Link } from "../links/mod.ts";
 import { parseAddress, transportsFor } from "./address.ts";
 import type { AddressBook } from "./book.ts";
+import { ErrorCounts } from "./error_counts.ts";
 import { isPermanent, type RefusalLog, refusalOf, RefusedError } from "./refusals.ts";
 
 /** How long this node's own address is not dialled again, in ms. */
@@ -33,7 +34,11 @@ export interface DiallerSetup {
   readonly signal: AbortSignal;
   transports(): Iterable<Transport>;
   /** Takes a connection over as a link. */
-  start(connect: () => Promise<Connection>, expected: string | undefined): Promise<Link>;
+  start(
+    connect: () => Promise<Connection>,
+    expected: string | undefined,
+    slot: number,
+  ): Promise<Link>;
 }
 
 /** Somebody who waits for the end of a handshake; undefined means that it is up. */
@@ -45,7 +50,8 @@ export class Dialler {
   readonly #attempts = new Map<string, Promise<Link>>();
   readonly #handshakes = new Map<Link, Settle>();
   readonly #selfUntilMs = new Map<string, number>();
-  #failures = 0;
+  /** Dials that failed, by why. */
+  readonly errors: ErrorCounts = new ErrorCounts();
 
   /** Dials nothing by itself. */
   constructor(setup: DiallerSetup) {
@@ -54,7 +60,7 @@ export class Dialler {
 
   /** Attempts that came to nothing. */
   get failures(): number {
-    return this.#failures;
+    return this.errors.total;
   }
 
   /** True for an address at which this node listens, or found itself lately. */
@@ -69,9 +75,10 @@ export class Dialler {
   /**
    * Tries each address once, in order, until a link is up.
    * @param id whom to expect there, where that is known.
+   * @param slot which of the links to it this is. Default 0, the first.
    * @throws {MycnetError} the error of the last address, or the first refusal that another try will not change.
    */
-  async round(addresses: readonly string[], id: string | undefined): Promise<Link> {
+  async round(addresses: readonly string[], id: string | undefined, slot = 0): Promise<Link> {
     let failure: unknown;
     const timeoutMs = Math.max(
       Math.min(minAddressMs, this.#setup.timeoutMs),
@@ -79,7 +86,7 @@ export class Dialler {
     );
     for (const address of addresses) {
       try {
-        return await this.dial(address, id, timeoutMs);
+        return await this.dial(address, id, timeoutMs, slot);
       } catch (error) {
         const refusal = refusalOf(error);
         // Why a node said no is worth more than that another address of it is silent.
@@ -95,15 +102,21 @@ export class Dialler {
    * Dials one address, or joins whoever does so already.
    * @throws {MycnetError} `unreachable`, `timeout`, `refused`, `overloaded`, `closed` or `address_invalid`.
    */
-  async dial(address: string, id?: string, timeoutMs = this.#setup.timeoutMs): Promise<Link> {
+  async dial(
+    address: string,
+    id?: string,
+    timeoutMs: number = this.#setup.timeoutMs,
+    slot = 0,
+  ): Promise<Link> {
     if (this.isSelf(address)) {
       throw new RefusedError("self", `${address} is this node itself`, "us");
     }
-    let attempt = this.#attempts.get(address);
+    const key = slot === 0 ? address : `${address} ${slot}`;
+    let attempt = this.#attempts.get(key);
     if (attempt === undefined) {
-      attempt = this.#attempt(address, id, timeoutMs);
-      this.#attempts.set(address, attempt);
-      const done = () => void this.#attempts.delete(address);
+      attempt = this.#attempt(address, id, timeoutMs, slot);
+      this.#attempts.set(key, attempt);
+      const done = () => void this.#attempts.delete(key);
       attempt.then(done, done);
     }
     const link = await attempt;
@@ -132,14 +145,19 @@ export class Dialler {
     this.#handshakes.get(link)?.(reason);
   }
 
-  async #attempt(address: string, id: string | undefined, timeoutMs: number): Promise<Link> {
+  async #attempt(
+    address: string,
+    id: string | undefined,
+    timeoutMs: number,
+    slot: number,
+  ): Promise<Link> {
     try {
-      const link = await this.#connect(address, id, timeoutMs);
+      const link = await this.#connect(address, id, timeoutMs, slot);
       this.#setup.book.answered(address, link.peer.id);
       this.#setup.refusals.forget(address);
       return link;
     } catch (error) {
-      this.#failures++;
+      this.errors.count(codeOf(error) ?? "internal");
       if (error instanceof RefusedError) {
         const { refusal: code, message, by } = error;
         if (code === "self") this.#rememberSelf(address);
@@ -149,7 +167,12 @@ export class Dialler {
     }
   }
 
-  async #connect(address: string, id: string | undefined, timeoutMs: number): Promise<Link> {
+  async #connect(
+    address: string,
+    id: string | undefined,
+    timeoutMs: number,
+    slot: number,
+  ): Promise<Link> {
     const { signal, transports, start } = this.#setup;
     const parsed = parseAddress(address);
     const [transport] = transportsFor(parsed, transports());
@@ -162,7 +185,7 @@ export class Dialler {
       );
     }
     const connect = () => transport.dial(parsed.target, { signal, timeoutMs });
-    const link = await start(connect, id);
+    const link = await start(connect, id, slot);
     if (link.upAtMs === undefined) await this.#handshake(link, address);
     return link;
   }

@@ -1,5 +1,5 @@
 /** One known peer: who it is, and the links to it. */
-import type { NodeState, PeerHint, PeerInfo } from "../../contracts/peers.ts";
+import type { LinkUse, NodeState, PeerHint, PeerInfo } from "../../contracts/peers.ts";
 import type { HealthStatus } from "../../contracts/health.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
 import type { Link } from "../links/mod.ts";
@@ -35,11 +35,35 @@ export class Peer {
     return this.description.id;
   }
 
-  /** The healthiest usable link; of equals the one that was heard from last. */
-  best(): Link | undefined {
+  /** The link that carries what must stay in order, while it is usable. */
+  ordered: Link | undefined;
+
+  /** The usable link for a use; see {@linkcode LinkUse}. */
+  pick(use: LinkUse = "ordered"): Link | undefined {
+    const { links } = this;
+    // Nearly always, and asked for each message.
+    if (links.length === 1) {
+      const only = links[0]!;
+      return only.usable ? this.ordered = only : undefined;
+    }
+    if (!this.#holds(this.ordered)) this.ordered = this.#best(better);
+    if (use === "ordered") return this.ordered;
+    if (use === "spread") return this.#best(lighter);
+    return this.#best((link, than) =>
+      than === this.ordered || link !== this.ordered && lighter(link, than)
+    );
+  }
+
+  /** True for a usable link without another in its slot: of two, one is about to go, and may be dead already. */
+  #holds(link: Link | undefined): boolean {
+    return link?.usable === true &&
+      !this.links.some((other) => other !== link && other.slot === link.slot && other.usable);
+  }
+
+  #best(beats: (link: Link, than: Link) => boolean): Link | undefined {
     let best: Link | undefined;
     for (const link of this.links) {
-      if (link.usable && (best === undefined || better(link, best))) best = link;
+      if (link.usable && (best === undefined || beats(link, best))) best = link;
     }
     return best;
   }
@@ -102,6 +126,13 @@ export function unseenPeer(
   };
 }
 
+/** Healthier, or as healthy and with less under way. */
+function lighter(link: Link, than: Link): boolean {
+  const byHealth = healthOrder[link.health] - healthOrder[than.health];
+  return byHealth < 0 || byHealth === 0 && link.load < than.load;
+}
+
+/** Healthier, or as healthy and heard from later. */
 function better(link: Link, than: Link): boolean {
   const byHealth = healthOrder[link.health] - healthOrder[than.health];
   return byHealth < 0 || byHealth === 0 && link.heardAtMs > than.heardAtMs;

@@ -10,6 +10,7 @@
  * who wait, unless the node dials in first. A sweep closes what idles.
  */
 import type {
+  LinkUse,
   MessageHandler,
   NodeState,
   PeerHint,
@@ -19,7 +20,7 @@ import type {
 } from "../../contracts/peers.ts";
 import type { Connection, Transport } from "../../contracts/transport.ts";
 import type { HealthReport } from "../../contracts/health.ts";
-import { codeOf, MycnetError } from "../../kernel/errors.ts";
+import { MycnetError } from "../../kernel/errors.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
 import type { LinkCloseReason } from "@mycnet/protocols/link";
@@ -28,13 +29,18 @@ import type { Link } from "../links/mod.ts";
 import { isAddress, parseAddress } from "./address.ts";
 import { Backoff } from "./backoff.ts";
 import { AddressBook } from "./book.ts";
+import { Demands } from "./demands.ts";
 import type { PeersConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { Dialler } from "./dialler.ts";
 import { Keeper } from "./keeper.ts";
+import { linkBounds } from "./limits.ts";
+import { ErrorCounts } from "./error_counts.ts";
+import type { NetworkMeasures } from "./families.ts";
 import type { CommunicationMetrics } from "./metrics.ts";
 import { unseenPeer } from "./peer.ts";
-import { isPermanent, RefusalLog, refusalOf } from "./refusals.ts";
+import { RefusalLog } from "./refusals.ts";
+import { LinkPool } from "./pool.ts";
 import { PeerTable } from "./table.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -65,13 +71,14 @@ export class NodePeers implements Peers, AsyncDisposable {
   readonly #connections: Connections;
   readonly #dialler: Dialler;
   readonly #keeper: Keeper;
+  readonly #pool: LinkPool;
   readonly #refusals: RefusalLog;
   readonly #waiting = new Waiting();
-  readonly #demands = new Map<string, Promise<void>>();
+  readonly #demands: Demands;
   readonly #sweep: Disposable;
   #acks: ((link: PeerLink, payload: Uint8Array) => void) | undefined;
-  #lost = 0;
-  #refused = 0;
+  /** Links that were lost or refused, by why. */
+  readonly #errors = new ErrorCounts();
 
   /** Dials and accepts nothing by itself. */
   constructor(setup: NodePeersSetup) {
@@ -95,14 +102,7 @@ export class NodePeers implements Peers, AsyncDisposable {
       self,
       capabilities: setup.capabilities,
       profiles: setup.profiles,
-      limits: {
-        handshakeTimeoutMs: setup.connectionTimeoutMs,
-        drainTimeoutMs: config.drainTimeout,
-        pingIntervalMs: config.healthCheck.interval,
-        activePingIntervalMs: config.healthCheck.activeInterval,
-        pingTimeoutMs: config.healthCheck.timeout,
-        failureThreshold: config.healthCheck.failureThreshold,
-      },
+      ...linkBounds(config, setup.connectionTimeoutMs),
       maxConnections: setup.maxConnections,
       maxHandshakes: config.maxHandshakes,
       handlers: this.#handlers,
@@ -112,6 +112,8 @@ export class NodePeers implements Peers, AsyncDisposable {
         up: (link, hello) => {
           this.#table.up(link, hello);
           this.#dialler.up(link);
+          const peer = this.#table.get(hello.node.id);
+          if (peer !== undefined) this.#pool.up(peer, link);
         },
         draining: (link, code, message) => this.#table.draining(link, code, message),
         health: (link) => this.#table.health(link),
@@ -126,7 +128,23 @@ export class NodePeers implements Peers, AsyncDisposable {
       timeoutMs: setup.connectionTimeoutMs,
       signal,
       transports: setup.transports,
-      start: (connect, expected) => this.#connections.dial(connect, expected),
+      start: (connect, expected, slot) => this.#connections.dial(connect, expected, slot),
+    });
+    this.#demands = new Demands({
+      host,
+      config,
+      dialler: this.#dialler,
+      waiting: this.#waiting,
+      addresses: (id) => this.#addresses(id),
+      signal,
+    });
+    this.#pool = new LinkPool({
+      host,
+      config: config.pool,
+      linksPerPeer: config.linksPerPeer,
+      // The last fifth is for nodes that have no link yet.
+      room: () => this.#connections.links.size < setup.maxConnections * 0.8,
+      dial: (id, slot) => this.#dialler.round(this.#addresses(id), id, slot),
     });
     this.#keeper = new Keeper({
       host,
@@ -136,13 +154,15 @@ export class NodePeers implements Peers, AsyncDisposable {
       backoff: config.backoff,
       maxKept: config.maxKept,
       signal,
-      link: (id) => this.#table.get(id)?.best(),
+      link: (id) => this.#table.get(id)?.pick(),
       unlinked: (id, signal) =>
-        this.#table.get(id)?.best() === undefined
+        this.#table.get(id)?.pick() === undefined
           ? Promise.resolve()
           : this.#waiting.forUnlinked(id, signal),
     });
-    this.#sweep = host.every(Math.max(10, config.idleTimeout / 4), () => this.#closeIdle());
+    const { pool } = config;
+    const quickest = Math.min(config.idleTimeout, pool.idleTimeout, pool.maxAge || Infinity);
+    this.#sweep = host.every(Math.max(10, quickest / 4), () => this.#closeIdle());
   }
 
   list(): readonly PeerInfo[] {
@@ -161,14 +181,19 @@ export class NodePeers implements Peers, AsyncDisposable {
       (this.#book.hinted(id) && id !== this.#setup.self.id ? this.#unseen(id) : undefined);
   }
 
-  link(id: string): Link | undefined {
-    return this.#table.get(id)?.best();
+  link(id: string, use: LinkUse = "ordered"): Link | undefined {
+    const peer = this.#table.get(id);
+    const link = peer?.pick(use);
+    if (link === undefined || use === "ordered") return link;
+    // What was picked is second best: another link would serve this use.
+    if (use === "bulk" ? link === peer!.ordered : link.full) void this.#pool.grow(peer!);
+    return link;
   }
 
   links(): readonly PeerLink[] {
     const links: PeerLink[] = [];
     for (const peer of this.#table.peers) {
-      const link = peer.best();
+      const link = peer.pick();
       if (link !== undefined) links.push(link);
     }
     return links;
@@ -176,7 +201,7 @@ export class NodePeers implements Peers, AsyncDisposable {
 
   async connect(
     target: string,
-    options: { signal?: AbortSignal; timeoutMs?: number } = {},
+    options: { signal?: AbortSignal; timeoutMs?: number; use?: LinkUse } = {},
   ): Promise<PeerLink> {
     const { host, config, connectionTimeoutMs } = this.#setup;
     const address = isAddress(target);
@@ -186,11 +211,11 @@ export class NodePeers implements Peers, AsyncDisposable {
     const backoff = new Backoff(config.backoff, () => host.random());
     do {
       this.#stop.signal.throwIfAborted();
-      const usable = this.#usable(target, address);
-      if (usable !== undefined) return usable;
-      await this.#within(this.#demand(target, address), target, untilMs, options.signal);
-      const link = this.#usable(target, address);
-      if (link !== undefined) return link;
+      const usable = this.#usable(target, address, options.use);
+      if (usable !== undefined) return await this.#apart(usable, options.use);
+      await this.#demands.link(target, address, untilMs, options.signal);
+      const link = this.#usable(target, address, options.use);
+      if (link !== undefined) return await this.#apart(link, options.use);
       // It broke as soon as it was up. Again, but not at once, and within the same time.
       await host.sleep(backoff.next(), AbortSignal.any(signals));
     } while (host.now() < untilMs);
@@ -249,6 +274,18 @@ export class NodePeers implements Peers, AsyncDisposable {
     return { status: "degraded", reason: troubles.slice(0, 3).join("; ") + more };
   }
 
+  /** What compression has come to, on all links. */
+  get compression(): Readonly<Record<string, number>> {
+    const counters = this.#connections.compression;
+    return {
+      compression_bytes_before: counters.bytesBefore,
+      compression_bytes_after: counters.bytesAfter,
+      compression_bytes_received: counters.bytesReceived,
+      compression_bytes_expanded: counters.bytesExpanded,
+      compression_bodies_left_alone: counters.leftAlone,
+    };
+  }
+
   /** What links have carried. */
   metrics(): CommunicationMetrics {
     const traffic = this.#connections.traffic();
@@ -259,10 +296,15 @@ export class NodePeers implements Peers, AsyncDisposable {
       messages_received: traffic.messagesReceived,
       bytes_sent: traffic.bytesSent,
       bytes_received: traffic.bytesReceived,
-      connection_errors: this.#dialler.failures + this.#lost + this.#refused +
+      connection_errors: this.#dialler.failures + this.#errors.total +
         this.#connections.turnedAway,
       active_connections: active,
     };
+  }
+
+  /** What metrics with labels are read from. */
+  get measures(): NetworkMeasures {
+    return this.#connections.measures([this.#dialler.errors, this.#errors], () => this.metrics());
   }
 
   /** Dials no more, says goodbye on every link, lets exchanges finish (bounded), closes. Peers miss whoever is `restarting`. */
@@ -286,47 +328,19 @@ export class NodePeers implements Peers, AsyncDisposable {
   }
 
   /** The usable link to a target now. */
-  #usable(target: string, address: boolean): Link | undefined {
+  #usable(target: string, address: boolean, use: LinkUse | undefined): Link | undefined {
     const id = address ? this.#book.idAt(target) : target;
     if (id === this.#setup.self.id) {
       throw new MycnetError("unknown_peer", `"${target}" is this node itself`);
     }
-    return id === undefined ? undefined : this.link(id);
+    return id === undefined ? undefined : this.link(id, use);
   }
 
-  /** Sees to a usable link to the target, shared by all who ask. */
-  #demand(target: string, address: boolean): Promise<void> {
-    let demand = this.#demands.get(target);
-    if (demand === undefined) {
-      const arrived = address ? undefined : new AbortController();
-      demand = arrived === undefined ? this.#dial(target, true, this.#stop.signal) : Promise.race([
-        this.#dial(target, false, AbortSignal.any([arrived.signal, this.#stop.signal])),
-        this.#waiting.forLinked(target, AbortSignal.any([arrived.signal, this.#stop.signal])),
-      ]).finally(() => arrived.abort());
-      this.#demands.set(target, demand);
-      const done = () => void this.#demands.delete(target);
-      demand.then(done, done);
-    }
-    return demand;
-  }
-
-  /** Rounds over the addresses, with backoff in between. */
-  async #dial(target: string, address: boolean, signal: AbortSignal): Promise<void> {
-    const { host, config } = this.#setup;
-    const backoff = new Backoff(config.backoff, () => host.random());
-    for (let attempt = 1;; attempt++) {
-      const id = address ? undefined : target;
-      try {
-        await this.#dialler.round(address ? [target] : this.#addresses(target), id);
-        return;
-      } catch (error) {
-        const refusal = refusalOf(error);
-        if (attempt >= config.dialAttempts || signal.aborted) throw error;
-        if (refusal !== undefined && isPermanent(refusal)) throw error;
-        if (["unknown_peer", "closed", "overloaded"].includes(codeOf(error) ?? "")) throw error;
-      }
-      await host.sleep(backoff.next(), signal);
-    }
+  /** For bulk: a link apart from the one in order, if there can be one. */
+  async #apart(link: Link, use: LinkUse | undefined): Promise<Link> {
+    const peer = this.#table.get(link.peer.id);
+    if (use !== "bulk" || peer === undefined || peer.ordered !== link) return link;
+    return await this.#pool.grow(peer) ?? link;
   }
 
   #addresses(id: string): string[] {
@@ -343,39 +357,15 @@ export class NodePeers implements Peers, AsyncDisposable {
     );
   }
 
-  /** Waits for a shared dial as long as this caller will. */
-  #within(
-    work: Promise<void>,
-    target: string,
-    untilMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    const { host } = this.#setup;
-    return new Promise((resolve, reject) => {
-      const settle = () => {
-        timer[Symbol.dispose]();
-        signal?.removeEventListener("abort", abort);
-      };
-      const abort = () => (settle(), reject(signal!.reason));
-      const timer = host.after(Math.max(0, untilMs - host.now()), () => {
-        settle();
-        reject(new MycnetError("timeout", `no link to ${target} in time`));
-      });
-      signal?.addEventListener("abort", abort, { once: true });
-      work.then(() => (settle(), resolve()), (error) => (settle(), reject(error)));
-    });
-  }
-
   #down(link: Link, reason: LinkCloseReason): void {
     this.#dialler.down(link, reason);
     this.#table.down(link, reason);
     if (link.upAtMs !== undefined) {
-      if (reason.kind !== "goodbye") this.#lost++;
+      if (reason.kind !== "goodbye") this.#errors.count(reason.kind);
       return;
     }
     if (link.direction !== "accepted") return;
-    this.#refused++;
+    this.#errors.count("refused");
     // A connection that just ended, as a port scan's does, is no news; it is counted.
     if (reason.kind === "transport") return;
     const { code, message, by } = reason;
@@ -385,6 +375,7 @@ export class NodePeers implements Peers, AsyncDisposable {
 
   /** Closes links that carried nothing for long. The side that dialled does: it knows what for. */
   #closeIdle(): void {
+    for (const peer of this.#table.peers) if (peer.links.length > 0) this.#pool.sweep(peer);
     const { idleTimeout } = this.#setup.config;
     for (const link of this.#connections.links) {
       if (link.direction !== "dialled" || link.state !== "up") continue;

@@ -2,18 +2,21 @@
  * The `peers` plugin: attaches every transport and every source of addresses
  * to the peers of the node, and reports health and metrics.
  */
+import { databases } from "../../contracts/databases.ts";
 import { discovery } from "../../contracts/discovery.ts";
 import { healthSources } from "../../contracts/health.ts";
 import { identity } from "../../contracts/identity.ts";
-import { metricsSources } from "../../contracts/metrics.ts";
+import { metricFamilies, metricsSources } from "../../contracts/metrics.ts";
 import { memberStates, type Peers, peers } from "../../contracts/peers.ts";
 import { settings } from "../../contracts/settings.ts";
 import { transport } from "../../contracts/transport.ts";
 import { definePlugin } from "../../kernel/define_plugin.ts";
-import { live, type Plugin } from "../../kernel/plugin.ts";
+import { live, maybe, type Plugin } from "../../kernel/plugin.ts";
 import { defaultCapabilities } from "@mycnet/protocols/negotiation";
+import { zstdAvailable } from "../links/compression.ts";
 import { memberState } from "../member_state.ts";
 import { peersConfig } from "./config.ts";
+import { networkFamilies } from "./families.ts";
 import { NodePeers } from "./peers.ts";
 import { Announcer, follow } from "./sources.ts";
 
@@ -25,6 +28,7 @@ const plugin: Plugin<Peers> = definePlugin({
   needs: {
     settings,
     identity,
+    databases: maybe(databases),
     transports: live(transport),
     sources: live(discovery),
     states: live(memberStates),
@@ -32,13 +36,17 @@ const plugin: Plugin<Peers> = definePlugin({
   config: peersConfig,
   setup(scope): Peers {
     const { config, host } = scope;
-    const { settings, identity: { self }, transports, sources, states } = scope.needs;
+    const { settings, identity: { self }, databases, transports, sources, states } = scope.needs;
     const node = new NodePeers({
       host,
       self,
       config,
       capabilities: {
         ...defaultCapabilities,
+        compressions: config.compression.enabled && zstdAvailable ? ["zstd", "none"] : ["none"],
+        reliabilities: databases !== undefined && databases.unavailable === undefined
+          ? [...defaultCapabilities.reliabilities, "guaranteed"]
+          : defaultCapabilities.reliabilities,
         transports: [...new Set([...transports].map(({ scheme }) => scheme))],
       },
       profiles: settings.profiles,
@@ -84,7 +92,13 @@ const plugin: Plugin<Peers> = definePlugin({
       };
     }));
     scope.contribute(healthSources, () => node.health());
-    scope.contribute(metricsSources, { category: "communication", read: () => node.metrics() });
+    scope.contribute(metricsSources, {
+      category: "communication",
+      gauges: ["active_connections"],
+      read: () => node.metrics(),
+    });
+    scope.contribute(metricsSources, { category: "communication", read: () => node.compression });
+    for (const family of networkFamilies(node.measures)) scope.contribute(metricFamilies, family);
     return node;
   },
 });

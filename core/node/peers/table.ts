@@ -199,12 +199,12 @@ export class PeerTable implements Disposable {
   /** Tells of the first usable link, and of the loss of the last. */
   #refresh(peer: Peer, reason: string): void {
     const { host, usable, unusable } = this.#setup;
-    const isUp = peer.best() !== undefined;
+    const isUp = peer.pick() !== undefined;
     if (isUp === peer.toldUp) return;
     peer.toldUp = isUp;
     const node = peer.id;
     if (isUp) {
-      const { transport, remoteAddress } = peer.best()!.connection;
+      const { transport, remoteAddress } = peer.pick()!.connection;
       host.log.info("A node is linked.", { node, transport, address: remoteAddress });
       host.emit(peerUp, peer.description);
       usable(peer.id);
@@ -221,11 +221,11 @@ export class PeerTable implements Disposable {
     const { id } = peer;
     if (!decides(self.id, id) || this.#settling.has(id)) return;
     for (;;) {
-      const [first, second] = peer.links.filter((link) => link.state === "up").map(contender);
-      if (second === undefined) return;
+      const [first, second] = sameSlot(peer);
+      if (first === undefined || second === undefined) return;
       const { winner, loser } = rank(first, second);
       if (!proven(winner, loser)) break;
-      loser.link.goodbye("superseded", "one link between two nodes is enough");
+      loser.link.goodbye("superseded", "both sides dialled; one of the two links is enough");
     }
     const timer = host.after(settleMs, () => {
       this.#settling.delete(id);
@@ -264,6 +264,18 @@ export class PeerTable implements Disposable {
 function contender(link: Link): Contender & { readonly link: Link } {
   const { direction, usable, upAtMs, heardAtMs } = link;
   return { link, direction, healthy: usable, upAtMs: upAtMs ?? heardAtMs, heardAtMs };
+}
+
+/** Two links that are up in one slot, if there are any. */
+function sameSlot(peer: Peer): (Contender & { readonly link: Link })[] {
+  const bySlot = new Map<number, Link>();
+  for (const link of peer.links) {
+    if (link.state !== "up") continue;
+    const other = bySlot.get(link.slot);
+    if (other !== undefined) return [contender(other), contender(link)];
+    bySlot.set(link.slot, link);
+  }
+  return [];
 }
 
 /** A link that stands in the way of a newer start of its node. */

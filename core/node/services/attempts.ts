@@ -1,11 +1,14 @@
 /** What calls under way are made of, and how the ends of their attempts are judged. */
 import type { Balancer } from "../../contracts/balancer.ts";
+import type { ExchangeHandlers } from "../../contracts/peers.ts";
 import { codeOf, type ErrorCode } from "../../kernel/errors.ts";
 import type { MethodDescription } from "../../contracts/services.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { Priority } from "@mycnet/protocols/frame";
 import type { ResetCode } from "@mycnet/protocols/link";
 import type { Deadlines } from "../deadlines.ts";
+import type { Tracing } from "../tracing/mod.ts";
+import type { TurnClock } from "../turn_clock.ts";
 import type { Ambient } from "./context.ts";
 import type { Loopback } from "./loopback.ts";
 import type { Routing, RoutingTarget } from "./routing.ts";
@@ -51,11 +54,13 @@ export class Parking {
 /** What calls need of the node. */
 export interface CallParts {
   readonly host: Host;
+  readonly clock: TurnClock;
   readonly deadlines: Deadlines;
   readonly routing: Routing;
   readonly loopback: Loopback;
   readonly counts: CallCounts;
   readonly parking: Parking;
+  readonly tracing: Tracing;
 }
 
 /** A method as a client calls it. */
@@ -81,6 +86,8 @@ export interface CallPlan {
   readonly metadata: Uint8Array | undefined;
   readonly node: string | undefined;
   readonly attempts: number;
+  /** See CallOptions. */
+  readonly idempotencyKey: string | undefined;
   readonly balancer: Balancer;
   /** The call being served that this one is made for. */
   readonly ambient: Ambient | undefined;
@@ -108,6 +115,17 @@ const longestDeadlineMs = 2 ** 32 - 1;
 /** Milliseconds as the frame takes them; undefined for no deadline. */
 export function wireDeadline(ms: number): number | undefined {
   return ms === Infinity ? undefined : Math.min(longestDeadlineMs, Math.max(1, Math.floor(ms)));
+}
+
+/** An exchange that is over without an answer. */
+export type ExchangeEnd = Parameters<ExchangeHandlers["closed"]>[0];
+
+/** The end of an exchange, as a failure of the attempt. */
+export function failureOfReset(reason: ExchangeEnd): AttemptFailure {
+  const { sent } = reason;
+  const refused = reason.code === "overloaded" || reason.code === "unhandled";
+  const message = reason.message === "" ? reason.code : reason.message;
+  return { code: codeOfReset(reason.code), message, sent, mayHaveRun: sent && !refused };
 }
 
 /** What a reset means to the caller. */

@@ -9,6 +9,7 @@ import type { Deadlines } from "../deadlines.ts";
 import type { MethodTarget } from "./attempts.ts";
 import type { CallArguments, Caller, ClientDefaults } from "./caller.ts";
 import type { Directory } from "./directory.ts";
+import { makingCalls } from "./context.ts";
 import { CallError } from "./errors.ts";
 import { type Routing, routingTarget } from "./routing.ts";
 
@@ -67,6 +68,7 @@ export class CallsByName {
     { upload, ...options }: NamedOptions,
     streams: boolean,
   ): Promise<{ target: MethodTarget; args: CallArguments }> {
+    makingCalls();
     const target = this.#find(service, method, options.node) ??
       await this.#awaitService(service, method, options);
     const { route, kind, uploads } = target;

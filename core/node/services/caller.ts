@@ -17,6 +17,7 @@ import type { CallParts, CallPlan, MethodTarget } from "./attempts.ts";
 import { StreamCall, UnaryCall } from "./calls.ts";
 import { type Ambient, ambientCall } from "./context.ts";
 import { CallError } from "./errors.ts";
+import { checkIdempotencyKey } from "../keyed/mod.ts";
 import { Inbox } from "./inbox.ts";
 import type { MiddlewareCall, MiddlewareChain } from "./middleware.ts";
 import { routingTarget } from "./routing.ts";
@@ -203,7 +204,7 @@ export class Caller {
     ambient: Ambient | undefined = ambientCall(),
     metadata?: Readonly<Record<string, string>>,
   ): CallPlan {
-    const { timeout, attempts, node } = options;
+    const { timeout, attempts, node, idempotencyKey } = options;
     const ownMs = timeout !== undefined
       ? parseDuration(timeout, "timeout")
       : defaults.timeoutMs ?? target.timeoutMs ?? defaultTimeoutMs;
@@ -222,6 +223,7 @@ export class Caller {
       ),
       node,
       attempts: attempts === undefined ? defaults.attempts : attemptsOf(attempts),
+      idempotencyKey: idempotencyKey === undefined ? undefined : keyOf(idempotencyKey, target),
       balancer: defaults.balancer(),
       ambient,
       items,
@@ -267,6 +269,14 @@ function merged(ambient: Metadata, client: Metadata, call: Metadata): Metadata {
 function attemptsOf(attempts: number): number {
   if (Number.isInteger(attempts) && attempts >= 1 && attempts <= mostAttempts) return attempts;
   throw invalid(`attempts is ${attempts}; it must be a whole number from 1 to ${mostAttempts}`);
+}
+
+function keyOf(key: string, { route, kind }: MethodTarget): string {
+  if (kind !== "unary") {
+    throw invalid(`${route} is of kind ${kind}; an idempotencyKey is for methods without items`);
+  }
+  checkIdempotencyKey(key);
+  return key;
 }
 
 function encodeInput(input: unknown): Uint8Array {

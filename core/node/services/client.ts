@@ -3,6 +3,7 @@ import type { CallOptions } from "../../contracts/services.ts";
 import { parseDuration } from "../../kernel/duration.ts";
 import type { MethodTarget } from "./attempts.ts";
 import type { CallArguments, Caller, ClientOptions } from "./caller.ts";
+import { makingCalls } from "./context.ts";
 import {
   type Client,
   type ErrorSchemas,
@@ -20,6 +21,7 @@ export function makeClient<M extends Methods, E extends ErrorSchemas>(
   definition: ServiceDefinition<M, E>,
   options?: ClientOptions,
 ): Client<ServiceDefinition<M, E>> {
+  makingCalls();
   const defaults = caller.defaults(options);
   const routing = routingTarget(definition.name, definition.version);
   const client: Record<string, unknown> = {};

@@ -24,6 +24,7 @@ import {
   encodeRecord,
   isNewer,
   maxRecordBytes,
+  recordHash,
   type RecordStamp,
   type SignedRecord,
   withoutSchemas,
@@ -57,6 +58,8 @@ const highestVersion = 2 ** 43;
 
 interface Held {
   readonly signed: SignedRecord;
+  /** Made when it is first asked for. */
+  hash: string | undefined;
   readonly record: ServiceRecord;
   /** Monotonic time at which somebody was last linked to the owner. */
   heardAt: number;
@@ -87,6 +90,7 @@ export class Directory implements ServingView {
   #own: ServiceRecord;
   #ownBytes: Uint8Array;
   #ownSigned: SignedRecord | undefined;
+  #ownHash: string | undefined;
   #warnedOfTwin = false;
 
   constructor({ host, identity, limits, changed }: DirectoryParts) {
@@ -134,6 +138,7 @@ export class Directory implements ServingView {
     this.#own = record;
     this.#ownBytes = bytes;
     this.#ownSigned = undefined;
+    this.#ownHash = undefined;
     this.#reindex(before, record);
     this.#touched(record, false);
   }
@@ -154,6 +159,20 @@ export class Directory implements ServingView {
   /** Which state of a node's record is held here. */
   stamp(node: string): RecordStamp | undefined {
     return node === this.#own.node ? this.#own : this.#held.get(node)?.signed;
+  }
+
+  /**
+   * What gossip says of a node's record: a hash of it; empty where it serves nothing, or where
+   * no record of it is held.
+   */
+  hash(node: string): string {
+    if (node === this.#own.node) {
+      if (this.#own.services.length === 0) return "";
+      return this.#ownHash ??= recordHash(this.#ownBytes);
+    }
+    const held = this.#held.get(node);
+    if (held === undefined || held.record.services.length === 0) return "";
+    return held.hash ??= recordHash(held.signed.bytes);
   }
 
   /** Seconds since somebody was linked to the owner. */
@@ -198,6 +217,7 @@ export class Directory implements ServingView {
     const { record } = checked;
     this.#held.set(node, {
       signed: { node, generation, version, bytes: arrived.bytes, proof },
+      hash: undefined,
       record,
       heardAt: this.#host.now() - ageS * 1000,
       // Whoever says goodbye publishes nothing afterwards: a later version was merely slower.

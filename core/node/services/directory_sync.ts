@@ -120,6 +120,11 @@ export class DirectorySync implements Disposable {
     }
   }
 
+  /** Asks the other end of a link for the records of these nodes. */
+  ask(link: PeerLink, nodes: readonly string[]): void {
+    this.#send(link, { want: nodes });
+  }
+
   #linkUp(link: PeerLink): void {
     this.#directory.linked(link.peer.id, link.peer.generation);
     this.#sendDigest(link, false);

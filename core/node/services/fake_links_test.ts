@@ -56,6 +56,8 @@ class FakeExchange implements IncomingExchange {
     this.#tell((it) => it.end());
   }
 
+  widen(): void {}
+
   grant(bytes: number): void {
     if (this.over) return;
     this.link.carry(() => {
@@ -149,7 +151,7 @@ export class FakeLink implements PeerLink {
     this.sent++;
     const bytes = body.slice();
     this.carry(() => {
-      this.other.owner.handlers.get(type)?.message?.(this.other, fields, bytes);
+      this.other.owner.handlers.get(type)?.message?.(this.other, fields, bytes, type);
       bytes.fill(0xdd);
     });
     return true;

@@ -5,6 +5,7 @@ import type { Host, Topic } from "../../kernel/host.ts";
 import type { LiveEntry, LiveList } from "../../kernel/plugin.ts";
 import type { NodeDescription } from "@mycnet/protocols/identity";
 import { FakeHost } from "../fakes_test.ts";
+import type { Tracing } from "../tracing/mod.ts";
 import { FakeLink, FakePeers } from "./fake_links_test.ts";
 import { type LayerSettings, ServiceNode } from "./layer.ts";
 
@@ -19,6 +20,7 @@ export const testSettings: LayerSettings = {
   recordTtlMs: 600_000,
   maxRecords: 1000,
   maxDirectoryBytes: 1024 * 1024,
+  results: { maxEntries: 1000, maxBytes: 1_000_000, maxAgeMs: 600_000 },
 };
 
 /** A list that a test changes. */
@@ -77,7 +79,12 @@ export class FakeNetwork implements AsyncDisposable {
   /** Adds a node, linked to nobody. */
   add(
     id: string,
-    options: { settings?: Partial<LayerSettings>; trust?: FakeTrust; addresses?: string[] } = {},
+    options: {
+      settings?: Partial<LayerSettings>;
+      trust?: FakeTrust;
+      addresses?: string[];
+      tracing?: Tracing;
+    } = {},
   ): FakeNode {
     const host = hostOf(this.clock);
     const generation = this.#generation++;
@@ -101,7 +108,9 @@ export class FakeNetwork implements AsyncDisposable {
       ...(options.trust ?? fiat)(self),
     };
     const settings = { ...testSettings, ...options.settings };
-    const layer = new ServiceNode({ host, peers, identity, balancers, settings: () => settings });
+    const { tracing } = options;
+    const parts = { host, peers, identity, balancers, settings: () => settings, tracing };
+    const layer = new ServiceNode(parts);
     layer.setAddresses(options.addresses ?? [`memory://${id}`]);
     const node = { id, host, peers, balancers, layer };
     this.nodes.set(id, node);

@@ -1,7 +1,8 @@
-/** What a handler sees of the call it serves: read-only, and nothing of the machinery. */
+/** What a handler and middleware see of a served call, and nothing of the machinery. */
 import type { Priority } from "@mycnet/protocols/frame";
 import type { Principal } from "@mycnet/protocols/identity";
 import type { CallContext } from "./context.ts";
+import type { MiddlewareCall } from "./middleware.ts";
 import type { ServedContext } from "./serving.ts";
 import type { ParsedUpload } from "./upload.ts";
 
@@ -53,4 +54,27 @@ class UploadingContext extends Context {
     super(call);
     this.upload = call.upload;
   }
+}
+
+/** A served call as middleware sees it. */
+export function middlewareCallOf(
+  call: ServedContext,
+  metadata: Record<string, string>,
+  input: unknown,
+): MiddlewareCall {
+  const { method: { kind, name, service }, priority, caller } = call;
+  return {
+    side: "server",
+    service: service.name,
+    method: name,
+    kind,
+    priority,
+    metadata,
+    caller,
+    input,
+    // Made only when asked for: a signal costs a deadline of its own.
+    get signal() {
+      return call.signal;
+    },
+  };
 }

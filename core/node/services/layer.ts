@@ -10,7 +10,7 @@
 import type { Balancer } from "../../contracts/balancer.ts";
 import type { HealthReport } from "../../contracts/health.ts";
 import type { Identity } from "../../contracts/identity.ts";
-import { memberEvent } from "../../contracts/membership.ts";
+import { type GossipTag, type Member, memberEvent } from "../../contracts/membership.ts";
 import { linkDown, linkUp, type NodeState, type Peers } from "../../contracts/peers.ts";
 import type { ServiceDescription, ServiceRecord, Services } from "../../contracts/services.ts";
 import { MycnetError } from "../../kernel/errors.ts";
@@ -18,6 +18,9 @@ import type { Host } from "../../kernel/host.ts";
 import { type Capability, capability, type LiveList } from "../../kernel/plugin.ts";
 import { messageTypes } from "@mycnet/protocols/frame";
 import { Deadlines } from "../deadlines.ts";
+import type { ResultLimits } from "../keyed/mod.ts";
+import { TurnClock } from "../turn_clock.ts";
+import { Tracing } from "../tracing/mod.ts";
 import { type AppearanceOptions, appears } from "./appearance.ts";
 import { type CallCounts, Parking } from "./attempts.ts";
 import { CallsByName, type NamedOptions } from "./by_name.ts";
@@ -25,6 +28,7 @@ import { Caller, type ClientOptions, type RouteOptions } from "./caller.ts";
 import { makeClient } from "./client.ts";
 import type { Client, ErrorSchemas, Handlers, Methods, ServiceDefinition } from "./define.ts";
 import { Directory } from "./directory.ts";
+import { DirectoryGossip } from "./directory_gossip.ts";
 import { DirectorySync } from "./directory_sync.ts";
 import { Loopback } from "./loopback.ts";
 import { type Middleware, MiddlewareChain } from "./middleware.ts";
@@ -78,6 +82,7 @@ export interface LayerSettings {
   readonly recordTtlMs: number;
   readonly maxRecords: number;
   readonly maxDirectoryBytes: number;
+  readonly results: ResultLimits;
 }
 
 /** How long those who are linked may take to hear that services leave, in ms: they are a round trip away, or not well. */
@@ -93,6 +98,8 @@ export interface LayerParts {
   readonly settings: () => LayerSettings;
   /** What membership says of a node. Absent: nothing. */
   readonly stateOf?: (id: string) => NodeState | undefined;
+  /** Default: no tracer. */
+  readonly tracing?: Tracing;
 }
 
 /** See the head of this file. */
@@ -104,6 +111,7 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
   readonly #routing: Routing;
   readonly #directory: Directory;
   readonly #sync: DirectorySync;
+  readonly #gossip: DirectoryGossip;
   readonly #caller: Caller;
   readonly #byName: CallsByName;
   readonly #calls: CallCounts = { made: 0, failed: 0, retried: 0 };
@@ -117,11 +125,12 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
 
   constructor(parts: LayerParts) {
     this.#parts = parts;
-    const { host, peers, identity, balancers, settings } = parts;
+    const { host, peers, identity, balancers, settings, tracing = new Tracing() } = parts;
     const { self } = identity;
     const deadlines = this.#deadlines = new Deadlines(host);
     const chain = this.#chain;
-    this.#server = new ServiceServer({ host, deadlines, chain, limits: settings });
+    const clock = new TurnClock(host);
+    this.#server = new ServiceServer({ host, clock, deadlines, chain, limits: settings, tracing });
     const { recordTtlMs, maxRecords, maxDirectoryBytes, directoryIntervalMs } = settings();
     const directory = this.#directory = new Directory({
       host,
@@ -142,11 +151,13 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
     const counts = this.#calls;
     const caller = this.#caller = new Caller({
       host,
+      clock,
       deadlines,
       routing,
       loopback,
       counts,
       parking: this.#parking,
+      tracing,
       chain,
       self,
       balancers,
@@ -154,7 +165,9 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
     this.#byName = new CallsByName({ caller, directory, routing, deadlines });
     this.#stop.use(host.on(linkUp, () => routing.linksChanged()));
     this.#stop.use(host.on(linkDown, () => routing.linksChanged()));
-    this.#stop.use(host.on(memberEvent, () => {
+    this.#stop.use(host.on(memberEvent, ({ type, member }) => {
+      if (type === "reaped") this.#gossip.forget(member.id);
+      else this.#gossip.heard(member);
       routing.linksChanged();
       routing.directoryChanged(); // Whoever waits for a server looks again.
     }));
@@ -162,7 +175,14 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
       request: (exchange, fields, body, upload) =>
         this.#server.accept(exchange.link.peer, exchange, fields, body, upload),
     }));
-    this.#sync = new DirectorySync({ host, peers, directory, intervalMs: directoryIntervalMs });
+    const sync = this.#sync = new DirectorySync({
+      host,
+      peers,
+      directory,
+      intervalMs: directoryIntervalMs,
+    });
+    const { cluster } = self;
+    this.#gossip = new DirectoryGossip({ host, peers, directory, sync, cluster });
   }
 
   serve<M extends Methods, E extends ErrorSchemas>(
@@ -234,6 +254,16 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
     return this.#byName.stream(service, method, input, options);
   }
 
+  /** What gossip tells of this node's services. */
+  get tag(): GossipTag {
+    return this.#gossip;
+  }
+
+  /** Members that were there before this layer. */
+  heardOf(members: readonly Member[]): void {
+    for (const member of members) this.#gossip.heard(member);
+  }
+
   /** Where this node can be reached, for its record. */
   setAddresses(addresses: readonly string[]): void {
     const own = this.#directory.own.addresses;
@@ -261,10 +291,12 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
       calls_served_failed: failed,
       calls_refused: refused,
       calls_being_served: this.#server.active,
+      idempotency_keys: this.#server.keys,
       directory_records: this.#directory.size,
       directory_records_accepted: accepted,
       directory_records_rejected: rejected,
       directory_records_dropped: dropped,
+      directory_records_fetched: this.#gossip.fetches,
     };
   }
 
@@ -278,6 +310,7 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
     if (names.length > 0) this.#leave(names);
     await Promise.all(this.#leaving);
     this.#parking.close();
+    this.#gossip[Symbol.dispose]();
     this.#sync[Symbol.dispose]();
     this.#stop.dispose();
     for (const { hint } of this.#hints.values()) hint[Symbol.dispose]();
@@ -319,6 +352,7 @@ export class ServiceNode implements ServiceLayer, AsyncDisposable {
   #recordChanged(record: ServiceRecord, gone: boolean): void {
     if (record.node === this.#parts.identity.self.id) this.#sync.spread(record.node);
     else this.#hint(record, gone);
+    this.#gossip.recordChanged(record.node);
     this.#routing.directoryChanged();
   }
 

@@ -10,33 +10,44 @@
  * - Something was sent, the method is idempotent, and the failure is the
  *   node's rather than the call's: the same, as far as its retries go
  *   (retries.ts).
+ * - Something was sent, the link was lost, and the call has an idempotency key: it
+ *   is made again to the same start of the same node, which knows whether it ran.
  * - Otherwise it has failed. `mayHaveRun` sums over all attempts.
  * When every able node has been tried, a round is over: it pauses and starts anew.
  */
 import type { ExchangeHandlers, PeerLink } from "../../contracts/peers.ts";
 import { callRetried } from "../../contracts/services.ts";
+import type { Span } from "../../contracts/tracing.ts";
 import { codeOf, type ErrorCode } from "../../kernel/errors.ts";
-import { type MessageFields, messageTypes } from "@mycnet/protocols/frame";
+import {
+  type MessageFields,
+  messageTypes,
+  type NodeRef,
+  type TraceContext,
+} from "@mycnet/protocols/frame";
 import type { ResetCode } from "@mycnet/protocols/link";
 import type { Deadline } from "../deadlines.ts";
 import {
   type AttemptFailure,
   type CallParts,
   type CallPlan,
-  codeOfReset,
+  type ExchangeEnd,
+  failureOfReset,
   nobodyServes,
   type ParkedCall,
   unreached,
   wireDeadline,
 } from "./attempts.ts";
 import type { Nested } from "./context.ts";
-import { CallError } from "./errors.ts";
+import { CallWaiting } from "./call_waiting.ts";
+import { callFailed, callFailedLike, type CallProgress } from "./call_errors.ts";
+import type { CallError } from "./errors.ts";
 import type { CallExchange } from "./loopback.ts";
 import { Retries } from "./retries.ts";
 import { RetryBudget } from "./retry_budget.ts";
 import type { ServingNode } from "./routing.ts";
 import { UploadSender } from "./upload_sender.ts";
-import { callErrorOf, decodeFailure } from "./wire.ts";
+import { decodeFailure } from "./wire.ts";
 
 const callType = messageTypes["service.call"];
 
@@ -56,21 +67,26 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   #attempts = 0;
   #mayHaveRun = false;
   #node: ServingNode | undefined;
+  #link: PeerLink | undefined;
+  /** The one start of a node that would know the call again by its key; no other may run it. */
+  #bound: NodeRef | undefined;
   #excluded: Set<string> | undefined;
   #lastFailure: AttemptFailure | undefined;
-  #parked = false;
-  #waited = false;
+  readonly #waiting: CallWaiting;
   #deadline: Deadline | undefined;
   #pause: Deadline | undefined;
-  #look: (() => void) | undefined;
   #onAbort: (() => void) | undefined;
   #upload: UploadSender | undefined;
+  #span: Span | undefined;
+  /** What its requests carry; looked up where the call was made, since attempts may start elsewhere. */
+  #trace: TraceContext | undefined;
 
   constructor(parts: CallParts, plan: CallPlan) {
     this.parts = parts;
     this.plan = plan;
+    this.#waiting = new CallWaiting(parts, this);
     const budget = this.#budget = new RetryBudget(plan.attempts - 1, plan.ambient);
-    this.#retries = new Retries(budget, plan.target.idempotent);
+    this.#retries = new Retries(budget, plan);
   }
 
   /** The answer of a method that gives one, or the end of a stream. */
@@ -80,9 +96,15 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
 
   /** Starts. Never throws. */
   protected begin(): void {
-    const { signal, ambient, timeoutMs } = this.plan;
+    const { signal, ambient, timeoutMs, target, node } = this.plan;
+    const { tracing } = this.parts;
     this.parts.counts.made++;
-    this.#startedAt = this.parts.host.now();
+    if (tracing.active) {
+      const { service, method } = target;
+      this.#span = tracing.begin({ kind: "client", service, method, peer: node });
+    }
+    this.#trace = tracing.outgoing(this.#span);
+    this.#startedAt = this.parts.clock.now();
     if (signal?.aborted) return this.#giveUp(this.#aborted());
     if (this.parts.parking.closed) return this.nodeStopped();
     if (timeoutMs <= 0) return this.#expired();
@@ -121,7 +143,9 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   protected unreadable(): CallError {
     this.parts.counts.failed++;
     this.#mayHaveRun = true;
-    return this.#error("internal", "its answer could not be read");
+    const error = this.#error("internal", "its answer could not be read");
+    this.#endSpan(error);
+    return error;
   }
 
   // What the exchange tells.
@@ -139,6 +163,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     if (fields.retryBudget !== undefined) this.#budget.returned(fields.retryBudget);
     this.#finish();
     this.answered(body);
+    this.#endSpan();
   }
 
   failure(fields: MessageFields, body: Uint8Array): void {
@@ -147,19 +172,8 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     this.#attemptFailed({ ...decodeFailure(body), sent: true });
   }
 
-  closed(
-    reason: {
-      readonly code: ResetCode | "link_lost";
-      readonly message: string;
-      readonly sent: boolean;
-    },
-  ): void {
-    if (this.over) return;
-    const { sent } = reason;
-    const code = codeOfReset(reason.code);
-    const refused = reason.code === "overloaded" || reason.code === "unhandled";
-    const message = reason.message === "" ? reason.code : reason.message;
-    this.#attemptFailed({ code, message, sent, mayHaveRun: sent && !refused });
+  closed(reason: ExchangeEnd): void {
+    if (!this.over) this.#attemptFailed(failureOfReset(reason));
   }
 
   /** The call that this one is made for is over. */
@@ -178,7 +192,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     const { plan, parts } = this;
     const node = parts.routing.choose(plan.target.routing, now, {
       balancer: plan.balancer,
-      only: plan.node,
+      only: this.#only,
       excluded: this.#excluded,
     });
     if (node === undefined) {
@@ -192,11 +206,17 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     this.#openLater(node, parts.routing.connect(node));
   }
 
-  #open(node: ServingNode, link: PeerLink | undefined): void {
+  #open(node: ServingNode, given: PeerLink | undefined): void {
     if (this.over) return;
     // It has as much queued as it should: whoever calls faster than it carries waits here.
-    if (link?.full) return this.#openLater(node, link.writable().then(() => link));
-    this.#unpark();
+    const link = given?.full ? this.parts.routing.roomy(node, given) : given;
+    if (link instanceof Promise) return this.#openLater(node, link);
+    this.#waiting.unpark();
+    if (this.#bound !== undefined && link?.peer.generation !== this.#bound.generation) {
+      const message = "it has started anew since, and what it did with this call went with it";
+      return this.#reject({ code: "link_lost", message, mayHaveRun: true, sent: true });
+    }
+    this.#link = link;
     const { plan, parts } = this;
     const { target, ambient } = plan;
     const fields: MessageFields = {
@@ -205,6 +225,8 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
       retryBudget: this.#budget.send(),
       priority: plan.priority,
       metadata: plan.metadata,
+      idempotencyKey: plan.idempotencyKey,
+      trace: this.#trace,
     };
     try {
       this.exchange = link === undefined
@@ -226,7 +248,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
 
   /** Opens when the link can be had, unless the node serves this no more by then. */
   #openLater(node: ServingNode, ready: Promise<PeerLink>): void {
-    this.#park();
+    this.#waiting.park();
     const open = (link: PeerLink) => {
       if (this.over) return;
       const { target, balancer } = this.plan;
@@ -250,9 +272,18 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     const another = this.#replayable && !parking.closed && this.#retries.allowed(failure, now);
     if (!another) return this.#reject(failure);
     const node = this.#node!.id;
-    (this.#excluded ??= new Set()).add(node);
+    const { target } = this.plan;
+    // Whether it ran only that node can tell: it is asked again.
+    if (failure.sent && !target.idempotent) {
+      this.#bound = { id: node, generation: this.#link!.peer.generation };
+    } else (this.#excluded ??= new Set()).add(node);
     counts.retried++;
-    const { service, method } = this.plan.target;
+    this.#span?.event("attempt failed", {
+      "mycnet.peer.id": node,
+      "error.type": failure.code,
+      "mycnet.attempt": this.#attempts,
+    });
+    const { service, method } = target;
     host.emit(callRetried, { service, method, node, code: failure.code });
     this.#tryNext(now);
   }
@@ -262,7 +293,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
     const pauseMs = this.#retries.nextRound(this.parts.host.random());
     if (pauseMs === undefined) return this.#reject(this.#lastFailure!);
     this.#excluded = undefined;
-    this.#park();
+    this.#waiting.park();
     this.#pause = this.parts.deadlines.add(pauseMs, () => {
       this.#pause = undefined;
       this.#tryNext(this.parts.host.now());
@@ -270,46 +301,22 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   }
 
   #waitForServer(): void {
-    if (this.#look !== undefined) return;
-    this.#look = () => {
-      const now = this.parts.host.now();
-      const { balancer, node, target } = this.plan;
-      if (this.parts.routing.choose(target.routing, now, { balancer, only: node }) === undefined) {
-        return;
-      }
-      this.#stopWaiting();
-      this.#tryNext(now);
+    if (this.#waiting.looking) return;
+    const { routing, host } = this.parts;
+    const served = () => {
+      const { balancer, target } = this.plan;
+      const choice = { balancer, only: this.#only };
+      return routing.choose(target.routing, host.now(), choice) !== undefined;
     };
-    this.#park();
-    if (this.parts.routing.wait(this.#look)) return;
-    this.#look = undefined;
+    if (this.#waiting.lookOut(served, () => this.#tryNext(host.now()))) return;
     this.#giveUp(this.#error("overloaded", "too many calls wait for a server already"));
-  }
-
-  #stopWaiting(): void {
-    if (this.#look === undefined) return;
-    this.parts.routing.stopWaiting(this.#look);
-    this.#look = undefined;
-  }
-
-  #park(): void {
-    this.#waited = true;
-    if (this.#parked) return;
-    this.#parked = true;
-    this.parts.parking.enter(this);
-  }
-
-  #unpark(): void {
-    if (!this.#parked) return;
-    this.#parked = false;
-    this.parts.parking.leave(this);
   }
 
   #leftMs(): number {
     const { plan, parts } = this;
     // A first attempt that waited for nothing leaves in the moment in which the call began.
-    if (this.#attempts === 1 && !this.#waited) return wireDeadline(plan.timeoutMs)!;
-    return wireDeadline(plan.timeoutMs - (parts.host.now() - this.#startedAt))!;
+    if (this.#attempts === 1 && !this.#waiting.waited) return wireDeadline(plan.timeoutMs)!;
+    return wireDeadline(plan.timeoutMs - (parts.clock.now() - this.#startedAt))!;
   }
 
   // The end.
@@ -317,7 +324,7 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   #expired(): void {
     if (this.over) return;
     const { target, timeoutMs, node } = this.plan;
-    if (this.#look !== undefined || (this.#attempts === 0 && this.plan.timeoutMs > 0)) {
+    if (this.#waiting.looking || (this.#attempts === 0 && this.plan.timeoutMs > 0)) {
       const known = this.parts.routing.versions(target.service);
       const message = nobodyServes(target.routing, known, node);
       return this.#giveUp(this.#error("unavailable", message));
@@ -333,39 +340,29 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   }
 
   #reject(failure: AttemptFailure): void {
-    const { cause } = failure;
-    const text = `${this.#where()}: ${failure.message}`;
-    const error = callErrorOf({ ...failure, message: text, mayHaveRun: this.#mayHaveRun }, {
-      ...this.#place(),
-      ...(cause !== undefined && { cause }),
-    });
-    this.#giveUp(error);
+    this.#giveUp(callFailedLike(this.#progress(this.#mayHaveRun), failure));
   }
 
   #error(code: ErrorCode, message: string, cause?: unknown): CallError {
     // Whatever is under way has been sent, as far as anybody can tell.
     const mayHaveRun = this.#mayHaveRun || this.exchange !== undefined;
-    return new CallError(code, `${this.#where()}: ${message}`, {
-      ...this.#place(),
-      mayHaveRun,
-      ...(cause !== undefined && { cause }),
-    });
+    return callFailed(this.#progress(mayHaveRun), code, message, cause);
   }
 
-  #where(): string {
-    const { route } = this.plan.target;
-    return this.#node === undefined ? route : `${route} on ${this.#node.id}`;
+  #progress(mayHaveRun: boolean): CallProgress {
+    return { target: this.plan.target, node: this.#node, attempts: this.#attempts, mayHaveRun };
   }
 
-  #place(): { service: string; method: string; node: string | undefined; attempts: number } {
-    const { service, method } = this.plan.target;
-    return { service, method, node: this.#node?.id, attempts: this.#attempts };
+  /** The one node that may be tried, if there is such a one. */
+  get #only(): string | undefined {
+    return this.#bound?.id ?? this.plan.node;
   }
 
   #giveUp(error: CallError | undefined, reset?: ResetCode): void {
     if (this.over) return;
     const { exchange } = this;
     this.#finish();
+    this.#endSpan(error);
     if (reset !== undefined) exchange?.reset(reset);
     if (error === undefined) return;
     this.parts.counts.failed++;
@@ -375,15 +372,24 @@ export abstract class OutgoingCall implements ExchangeHandlers, Nested, ParkedCa
   #finish(): void {
     this.over = true;
     this.#leaveExchange();
-    this.#unpark();
+    this.#waiting.unpark();
     this.#deadline?.cancel();
     this.#pause?.cancel();
-    this.#stopWaiting();
+    this.#waiting.stopLooking();
     if (this.#onAbort !== undefined) {
       this.plan.signal!.removeEventListener("abort", this.#onAbort);
     }
     this.plan.ambient?.release(this);
     this.#upload?.stop();
+  }
+
+  #endSpan(failure?: CallError): void {
+    const span = this.#span;
+    if (span === undefined) return;
+    this.#span = undefined;
+    if (this.#node !== undefined) span.set({ "mycnet.peer.id": this.#node.id });
+    if (this.#attempts > 1) span.set({ "mycnet.attempts": this.#attempts });
+    span.end(failure);
   }
 
   #leaveExchange(): void {

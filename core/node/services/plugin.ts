@@ -5,13 +5,17 @@ import { z } from "zod";
 import { balancer } from "../../contracts/balancer.ts";
 import { healthSources } from "../../contracts/health.ts";
 import { identity } from "../../contracts/identity.ts";
+import { gossipTags, membership } from "../../contracts/membership.ts";
 import { metricsSources } from "../../contracts/metrics.ts";
 import { memberStates, peers } from "../../contracts/peers.ts";
+import { tracer } from "../../contracts/tracing.ts";
 import { transport } from "../../contracts/transport.ts";
 import { definePlugin } from "../../kernel/define_plugin.ts";
 import { duration } from "../../kernel/config.ts";
 import { live, type Plugin } from "../../kernel/plugin.ts";
+import { defaultResultLimits } from "../keyed/mod.ts";
 import { memberState } from "../member_state.ts";
+import { Tracing } from "../tracing/mod.ts";
 import { type LayerSettings, type ServiceLayer, serviceLayer, ServiceNode } from "./layer.ts";
 
 const config = z.strictObject({
@@ -29,6 +33,12 @@ const config = z.strictObject({
     .describe("Nodes in the directory."),
   maxDirectoryBytes: z.int().min(65_536).default(64 * 1024 * 1024)
     .describe("Bytes of all records together."),
+  maxResults: z.int().min(1).max(1_000_000).default(defaultResultLimits.maxEntries)
+    .describe("Idempotency keys that are remembered, those of calls under way included."),
+  maxResultBytes: z.int().min(0).max(1024 * 1024 * 1024).default(defaultResultLimits.maxBytes)
+    .describe("Bytes of all answers that are kept for repeated calls."),
+  resultTtl: duration("10m", { minMs: 1000 })
+    .describe("How long an answer is kept for repeated calls after it was last asked for."),
 });
 
 function settingsOf(it: z.output<typeof config>): LayerSettings {
@@ -40,6 +50,11 @@ function settingsOf(it: z.output<typeof config>): LayerSettings {
     recordTtlMs: it.recordTtl,
     maxRecords: it.maxRecords,
     maxDirectoryBytes: it.maxDirectoryBytes,
+    results: {
+      maxEntries: it.maxResults,
+      maxBytes: it.maxResultBytes,
+      maxAgeMs: it.resultTtl,
+    },
   };
 }
 
@@ -54,10 +69,12 @@ export const servicesPlugin: Plugin<ServiceLayer> = definePlugin({
     balancers: live(balancer),
     transports: live(transport),
     states: live(memberStates),
+    tracers: live(tracer),
+    memberships: live(membership),
   },
   config,
   setup: (scope): ServiceLayer => {
-    const { peers, identity, balancers, transports, states } = scope.needs;
+    const { peers, identity, balancers, transports, states, memberships } = scope.needs;
     let settings = settingsOf(scope.config);
     scope.onReconfigure((next) => {
       const wanted = settingsOf(next);
@@ -69,6 +86,8 @@ export const servicesPlugin: Plugin<ServiceLayer> = definePlugin({
       if (same) settings = wanted;
       return same;
     });
+    const tracing = new Tracing();
+    scope.own(tracing.follow(scope.needs.tracers));
     const node = scope.own(
       new ServiceNode({
         host: scope.host,
@@ -77,6 +96,7 @@ export const servicesPlugin: Plugin<ServiceLayer> = definePlugin({
         balancers,
         settings: () => settings,
         stateOf: (id) => memberState(states, id),
+        tracing,
       }),
     );
     const told = () => node.setAddresses([...transports].flatMap((it) => it.addresses));
@@ -84,9 +104,12 @@ export const servicesPlugin: Plugin<ServiceLayer> = definePlugin({
       told();
       return { [Symbol.dispose]: told };
     }));
+    scope.own(memberships.each((gossip) => node.heardOf(gossip.members())));
+    scope.contribute(gossipTags, node.tag);
     scope.contribute(healthSources, () => node.health());
     for (const category of ["communication", "failover"] as const) {
-      scope.contribute(metricsSources, { category, read: () => node.metrics(category) });
+      const gauges = ["calls_being_served", "directory_records", "idempotency_keys"];
+      scope.contribute(metricsSources, { category, gauges, read: () => node.metrics(category) });
     }
     return node;
   },

@@ -6,11 +6,18 @@
  * is the node's; but links that go down at one moment are one misfortune, often
  * this node's own, and cost one unit together. A round over all able nodes that
  * ends unpaid costs one, too, so that nothing goes on for ever: within a round
- * no node is tried twice.
+ * no node is tried twice. A call with an idempotency key, idempotent or not,
+ * pays the same for being made again where it was lost.
  */
-import { type AttemptFailure, nobodyDoesBetter, othersMayDoBetter } from "./attempts.ts";
+import {
+  type AttemptFailure,
+  type CallPlan,
+  nobodyDoesBetter,
+  othersMayDoBetter,
+} from "./attempts.ts";
 import type { RetryBudget } from "./retry_budget.ts";
 
+const lost = "link_lost";
 const pauseInitialMs = 50;
 const pauseLongestMs = 2000;
 /** Links that are lost within so long are lost at one moment, in ms. */
@@ -20,21 +27,25 @@ const momentMs = 10;
 export class Retries {
   readonly #budget: RetryBudget;
   readonly #idempotent: boolean;
+  readonly #keyed: boolean;
   #lostAtMs = -Infinity;
   #paid = false;
   #rounds = 0;
 
-  constructor(budget: RetryBudget, idempotent: boolean) {
+  /** @param plan with an idempotency key, the node that was asked would know the call again. */
+  constructor(budget: RetryBudget, plan: Pick<CallPlan, "target" | "idempotencyKey">) {
     this.#budget = budget;
-    this.#idempotent = idempotent;
+    this.#idempotent = plan.target.idempotent;
+    this.#keyed = plan.idempotencyKey !== undefined;
   }
 
   /** An attempt has failed: whether another node may be tried. */
   allowed({ sent, code }: AttemptFailure, nowMs: number): boolean {
     this.#paid = false;
     if (!sent) return !nobodyDoesBetter.has(code);
-    if (!this.#idempotent || !othersMayDoBetter.has(code)) return false;
-    if (code === "link_lost") {
+    const again = this.#idempotent ? othersMayDoBetter.has(code) : this.#keyed && code === lost;
+    if (!again) return false;
+    if (code === lost) {
       if (nowMs - this.#lostAtMs <= momentMs) return true;
       this.#lostAtMs = nowMs;
     }

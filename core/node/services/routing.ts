@@ -184,6 +184,13 @@ export class Routing {
     return chooseFrom(target, choice);
   }
 
+  /** In place of a link that is full: another of several that has room, or this one once it has. */
+  roomy(node: ServingNode, full: PeerLink): PeerLink | Promise<PeerLink> {
+    const link = this.#peers.link(node.id, "spread");
+    if (link !== undefined && !link.full) return node.link = link;
+    return full.writable().then(() => full);
+  }
+
   /** A usable link to a node, dialled if need be. */
   connect(node: ServingNode): Promise<PeerLink> {
     return node.dialling ??= this.#dial(node);
@@ -268,7 +275,7 @@ export class Routing {
   /** The rank of a node now; undefined when there is no way to it. */
   #refresh(node: ServingNode, dialable: boolean, now: number): number | undefined {
     if (node.local) return 0;
-    const link = this.#peers.link(node.id);
+    const link = this.#peers.link(node.id, "spread");
     if (link !== undefined && link.usable) {
       const { health, roundTripMs } = link.info;
       node.link = link;

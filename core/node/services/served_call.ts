@@ -12,21 +12,28 @@
  */
 import type { Member } from "../bag.ts";
 import type { Deadline } from "../deadlines.ts";
+import { copyOf } from "../slab.ts";
 import type { IncomingHandlers } from "../../contracts/peers.ts";
+import type { Span } from "../../contracts/tracing.ts";
 import type { SchemaResult } from "../../kernel/schema.ts";
 import type { Priority } from "@mycnet/protocols/frame";
 import type { Principal } from "@mycnet/protocols/identity";
-import type { Ambient, Nested } from "./context.ts";
+import { type Ambient, type Nested, serveWithin } from "./context.ts";
 import type { AnySchema } from "./define.ts";
 import { CallError, ownErrorName } from "./errors.ts";
 import { badOutput, type FailingCall, failureOf, inputError } from "./failures.ts";
-import { contextOf } from "./handler_context.ts";
+import { contextOf, middlewareCallOf } from "./handler_context.ts";
 import { Inbox } from "./inbox.ts";
-import type { MiddlewareCall } from "./middleware.ts";
 import { parseValue } from "./schemas.ts";
 import type { Arrival, ServedCallOwner, ServedMethod, ServerExchange } from "./serving.ts";
 import { ParsedUpload } from "./upload.ts";
-import { decodeBody, encodeBody, encodeFailure, type WireFailure } from "./wire.ts";
+import {
+  decodeBody,
+  encodeBody,
+  encodeBodyShared,
+  encodeFailure,
+  type WireFailure,
+} from "./wire.ts";
 
 const nothing = new Uint8Array(0);
 /** Retries that a caller who names no budget grants to nested calls. */
@@ -45,6 +52,10 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
   over = false;
   /** True once the handler has finished. */
   finished = false;
+  /** Ends with the handler; undefined without a tracer. */
+  span: Span | undefined;
+  /** Why it failed, for the span. */
+  #failure: { readonly code: string; readonly message: string } | undefined;
   readonly #owner: ServedCallOwner<ServedCall>;
   readonly #exchange: ServerExchange;
   readonly #budget: number;
@@ -77,7 +88,7 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
     this.retriesLeft = this.#budget = fields.retryBudget ?? defaultRetryBudget;
     this.#deadlineAt = fields.deadlineMs === undefined
       ? Infinity
-      : owner.host.now() + fields.deadlineMs;
+      : owner.clock.now() + fields.deadlineMs;
     if (method.uploads) {
       this.#inbox = new Inbox({
         consumed: (bytes) => {
@@ -184,7 +195,9 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
 
   async #runThroughMiddleware(input: unknown): Promise<void> {
     const { method } = this;
-    const call = this.#middlewareCall(input);
+    // Middleware may add to it, for the handler and for the calls that it makes.
+    const metadata = this.metadata = { ...this.metadata };
+    const call = middlewareCallOf(this, metadata, input);
     try {
       const result = await this.#owner.chain.run(call, async () => {
         const parsed = await parseValue(method.definition.input, input);
@@ -198,32 +211,12 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
     }
   }
 
-  #middlewareCall(input: unknown): MiddlewareCall {
-    const { method, priority, caller } = this;
-    const { kind, name, service } = method;
-    // Middleware may add to it, for the handler and for the calls that it makes.
-    const metadata = this.metadata = { ...this.metadata };
-    // Made only when asked for: a signal costs a deadline of its own.
-    const signal = () => this.signal;
-    return {
-      side: "server",
-      service: service.name,
-      method: name,
-      kind,
-      priority,
-      metadata,
-      caller,
-      input,
-      get signal() {
-        return signal();
-      },
-    };
-  }
-
   #parse(input: unknown): void {
     const parsed = parseValue(this.method.definition.input, input);
-    if (parsed instanceof Promise) parsed.then((result) => this.#invoke(result));
-    else this.#invoke(parsed);
+    if (parsed instanceof Promise) {
+      // Later, and on another stack.
+      parsed.then((result) => serveWithin(this, (it) => it.#invoke(result), true));
+    } else this.#invoke(parsed);
   }
 
   #invoke(parsed: SchemaResult<unknown>): void {
@@ -237,6 +230,7 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
       return this.#threw(error);
     }
     if (isThenable(result)) {
+      this.method.lasting = true;
       result.then((value) => this.#returned(value), (error) => this.#threw(error));
     } else this.#returned(result);
   }
@@ -256,7 +250,10 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
       return this.#answerFailure(badOutput(this.#failing(), "output", parsed.issues));
     }
     try {
-      this.#respond(encodeBody(parsed.value, "output"));
+      const body = encodeBodyShared(parsed.value, "output");
+      const { link } = this.#exchange;
+      // A link copies what it is given at once; what has to wait needs bytes of its own.
+      this.#respond(link === undefined || link.full ? copyOf(body) : body);
     } catch (error) {
       this.#threw(error);
     }
@@ -348,6 +345,7 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
     if (!this.over) {
       this.over = true;
       this.#failed = true;
+      this.#failure = failure;
       this.#exchange.fail(encodeFailure(failure), { retryBudget: this.retriesLeft });
     }
     this.#release();
@@ -357,6 +355,7 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
   #abandon(reason: CallError): void {
     this.over = true;
     this.#failed = true;
+    this.#failure = reason;
     this.#abort(reason);
   }
 
@@ -375,6 +374,8 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
     if (this.finished) return;
     this.finished = true;
     this.#deadline?.cancel();
+    this.span?.end(this.#failure);
+    this.#exchange.released?.();
     this.#owner.released(this, this.#failed);
   }
 }

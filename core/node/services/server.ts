@@ -11,17 +11,21 @@
  */
 import { Bag } from "../bag.ts";
 import type { Deadlines } from "../deadlines.ts";
+import { KeyedRequests, type ResultLimits } from "../keyed/mod.ts";
 import type { IncomingHandlers } from "../../contracts/peers.ts";
 import { type ErrorCode, MycnetError } from "../../kernel/errors.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { MessageFields } from "@mycnet/protocols/frame";
 import type { Principal } from "@mycnet/protocols/identity";
+import type { Tracing } from "../tracing/mod.ts";
+import type { TurnClock } from "../turn_clock.ts";
 import { serveWithin } from "./context.ts";
 import { kindOf, type ServiceDefinition } from "./define.ts";
+import { enterKeyed } from "./keyed_calls.ts";
 import type { MiddlewareChain } from "./middleware.ts";
 import { ServedCall } from "./served_call.ts";
 import type { ServedCallOwner, ServedMethod, ServerExchange } from "./serving.ts";
-import { decodeMetadata, encodeFailure, noMetadata } from "./wire.ts";
+import { decodeFailure, decodeMetadata, encodeFailure, noMetadata } from "./wire.ts";
 
 /** The bounds of a server. */
 export interface ServerLimits {
@@ -29,6 +33,8 @@ export interface ServerLimits {
   readonly maxConcurrentCalls: number;
   /** How deep a call may be nested in others. */
   readonly maxDepth: number;
+  /** Idempotency keys that are remembered with what came of them. */
+  readonly results: ResultLimits;
 }
 
 /** What a server has done since it started. */
@@ -59,29 +65,46 @@ interface Route extends ServedMethod {
 /** What {@linkcode ServiceServer} needs. */
 export interface ServerParts {
   readonly host: Host;
+  readonly clock: TurnClock;
   readonly deadlines: Deadlines;
   readonly chain: MiddlewareChain;
   /** Read at each call, so that it may be changed while the node runs. */
   readonly limits: () => ServerLimits;
+  readonly tracing: Tracing;
 }
 
 /** See the head of this file. */
 export class ServiceServer implements ServedCallOwner<ServedCall> {
   readonly host: Host;
+  readonly clock: TurnClock;
   readonly deadlines: Deadlines;
   readonly chain: MiddlewareChain;
   readonly counts: ServerCounts = { served: 0, failed: 0, refused: 0 };
   readonly #limits: () => ServerLimits;
+  readonly #keyed: KeyedRequests;
+  readonly #tracing: Tracing;
   readonly #services = new Map<string, Service>();
   /** By `service/method`. */
   readonly #routes = new Map<string, Route>();
   #active = 0;
 
-  constructor({ host, deadlines, chain, limits }: ServerParts) {
+  constructor({ host, clock, deadlines, chain, limits, tracing }: ServerParts) {
     this.host = host;
+    this.clock = clock;
     this.deadlines = deadlines;
     this.chain = chain;
     this.#limits = limits;
+    this.#keyed = new KeyedRequests({
+      now: () => clock.now(),
+      limits: () => limits().results,
+      headOf: decodeFailure,
+    });
+    this.#tracing = tracing;
+  }
+
+  /** Idempotency keys that are remembered. */
+  get keys(): number {
+    return this.#keyed.size;
   }
 
   /** Handlers running now. */
@@ -121,6 +144,8 @@ export class ServiceServer implements ServedCallOwner<ServedCall> {
         streams: declared.stream !== undefined,
         uploads: declared.upload !== undefined,
         kind: kindOf(declared),
+        lasting: declared.stream !== undefined || declared.upload !== undefined ||
+          isAsyncFunction(handler),
         handler: handler.bind(handlers),
       };
     });
@@ -185,11 +210,29 @@ export class ServiceServer implements ServedCallOwner<ServedCall> {
         return this.#refuse(exchange, "too_deep", message);
       }
     }
-    const call = new ServedCall(this, route, exchange, { caller, fields, metadata, depth });
+    const { idempotencyKey: key } = fields;
+    const keyed = key === undefined
+      ? undefined
+      : enterKeyed(this.#keyed, route, caller.id, key, exchange, body);
+    if (keyed !== undefined && "code" in keyed) {
+      return this.#refuse(exchange, keyed.code, keyed.message, keyed.mayHaveRun);
+    }
+    const method = keyed?.method ?? route;
+    const arrival = { caller, fields, metadata, depth };
+    const call = new ServedCall(this, method, keyed?.exchange ?? exchange, arrival);
     this.#active++;
     owner.calls.add(call);
-    serveWithin(call, (it) => it.run(body));
-    return call.over ? undefined : call;
+    const { trace } = fields;
+    const tracing = this.#tracing;
+    const lasting = method.lasting || !this.chain.empty;
+    if (tracing.idle(trace)) serveWithin(call, (it) => it.run(body), lasting);
+    else {
+      const work = { service: route.service.name, method: route.name, peer: caller.id };
+      call.span = tracing.begin({ kind: "server", ...work }, trace);
+      tracing.within(call.span, trace, () => serveWithin(call, (it) => it.run(body), lasting));
+    }
+    if (call.over) return undefined;
+    return keyed === undefined ? call : keyed.handlers(call);
   }
 
   released(call: ServedCall, failed: boolean): void {
@@ -217,8 +260,18 @@ export class ServiceServer implements ServedCallOwner<ServedCall> {
     );
   }
 
-  #refuse(exchange: ServerExchange, code: ErrorCode, message: string): undefined {
+  #refuse(
+    exchange: ServerExchange,
+    code: ErrorCode,
+    message: string,
+    mayHaveRun = false,
+  ): undefined {
     this.counts.refused++;
-    exchange.fail(encodeFailure({ code, message, mayHaveRun: false }));
+    exchange.fail(encodeFailure({ code, message, mayHaveRun }));
   }
+}
+
+/** True for functions that are sure to go on after they have returned. */
+function isAsyncFunction(handler: unknown): boolean {
+  return Object.prototype.toString.call(handler) !== "[object Function]";
 }

@@ -33,9 +33,14 @@ const depthKey = ":depth";
  * @throws what the codec throws for a value that cannot be sent, or {@linkcode CallError} `too_large`.
  */
 export function encodeBody(value: unknown, name?: string): Uint8Array {
+  return copyOf(encodeBodyShared(value, name));
+}
+
+/** The same without bytes of its own: valid until the next value is encoded. */
+export function encodeBodyShared(value: unknown, name?: string): Uint8Array {
   if (value === undefined) return nothing;
   const body = encodeShared(value, name);
-  if (body.length <= maxBodyBytes) return copyOf(body);
+  if (body.length <= maxBodyBytes) return body;
   throw new CallError(
     "too_large",
     `the message has ${body.length} bytes; at most ${maxBodyBytes} can be sent at once`,

@@ -27,6 +27,7 @@ export function absentMembership(): Membership {
       throw refused();
     },
     onMember: () => nothing,
+    onMembers: () => nothing,
     onEvent: () => nothing,
     onQuery: () => nothing,
     keyring: () => Promise.reject(refused()),

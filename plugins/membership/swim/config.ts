@@ -51,6 +51,9 @@ const tuning = {
   checkAckSource: z.boolean().describe("Acks count only from the address that was asked."),
   pause: span().describe("A timer so late means that this process stood still."),
   lag: span().describe("From this lag of the event loop on, local health suffers."),
+  deafPeriods: count(0, 10_000).describe(
+    "Whoever heard nobody for so many probe intervals takes itself to be cut off; 0: never.",
+  ),
   maxMembers: count(2, 1_000_000).describe("Members known at most."),
   maxFavoursPerSecond: count(1, 1_000_000).describe("Packets a second sent at others' request."),
   maxStreams: count(1, 65_536).describe("Exchanges answered at a time."),
@@ -87,6 +90,7 @@ const machineNames: Readonly<Record<keyof typeof tuning, keyof SwimConfig>> = {
   checkAckSource: "checkAckSource",
   pause: "pauseMs",
   lag: "lagMs",
+  deafPeriods: "deafPeriods",
   maxMembers: "maxMembers",
   maxFavoursPerSecond: "maxFavoursPerSecond",
   maxStreams: "maxStreams",
@@ -95,8 +99,9 @@ const machineNames: Readonly<Record<keyof typeof tuning, keyof SwimConfig>> = {
 
 /** The schema of the plugin's configuration. */
 export const swimConfig = z.strictObject({
-  bindAddress: address.default("0.0.0.0:7946")
-    .describe("Where to gossip, over UDP and TCP; port 0 for any that is free."),
+  bindAddress: address.optional().describe(
+    "Where to gossip, over UDP and TCP; port 0 for any that is free. Default: the host of node.bindAddress, 946 ports above it.",
+  ),
   advertiseAddress: address.optional().describe(
     "How other members reach it; port 0 stands for the bound one. Default: the host of node.advertiseAddress, else where it is bound.",
   ),
@@ -108,7 +113,10 @@ export const swimConfig = z.strictObject({
   join: z.array(address).max(256).default([])
     .describe("Gossip addresses of members, tried until one answers, for as long as it takes."),
   joinDiscovered: z.boolean().default(true).describe(
-    "Try what discovery finds too, at its metadata's `gossip` address or else at this gossip port.",
+    "Try what discovery finds too, at its metadata's `gossip` address, else at this bindAddress's port, else 946 ports above its links.",
+  ),
+  rejoin: z.boolean().default(false).describe(
+    "Seek the members of before even after this node was told to leave; join and joinDiscovered hold in any case.",
   ),
   tags: z.record(z.string().min(1).max(63), z.string().max(255)).default({})
     .describe("Serf tags of this node, beside those that the runtime sets."),

@@ -1,7 +1,8 @@
 /**
  * Gossip addresses out of discovery. Sources speak of nodes, mostly of where they
  * take links; a source that knows where a node gossips says so in its metadata
- * under `gossip`, and for the others the usual port at the same host is tried.
+ * under `gossip`, and for the others the port is tried at which a node with this
+ * one's configuration would gossip.
  */
 import type { DiscoveredNode, Discovery } from "../../../core/contracts/discovery.ts";
 import type { Host } from "../../../core/kernel/host.ts";
@@ -12,15 +13,19 @@ const maxAddresses = 256;
 /** How long to wait after a source's watch broke, in ms. */
 const retryMs = 30_000;
 
+/** The gossip port of a node that takes links at a port; undefined if there can be none. */
+export type GossipPort = (linkPort: number) => number | undefined;
+
 /** Where a discovered node may gossip. Never throws. */
-export function gossipAddresses(node: DiscoveredNode, usualPort: number): string[] {
+export function gossipAddresses(node: DiscoveredNode, gossipPort: GossipPort): string[] {
   const told = node.metadata?.gossip;
   if (told !== undefined) return [told];
   const found = new Set<string>();
   for (const address of node.addresses) {
     try {
-      const { host } = parseHostPort(address.replace(/^[a-z][a-z0-9+.-]*:\/\//, ""));
-      if (host !== "") found.add(formatHostPort(host, usualPort));
+      const { host, port } = parseHostPort(address.replace(/^[a-z][a-z0-9+.-]*:\/\//, ""));
+      const beside = gossipPort(port);
+      if (host !== "" && beside) found.add(formatHostPort(host, beside));
     } catch {
       // No address that gossip could use.
     }
@@ -34,8 +39,8 @@ export interface FollowParts {
   readonly source: Discovery;
   /** The id of this node, which is left out. */
   readonly self: string;
-  /** The gossip port that is tried where none is told. */
-  readonly usualPort: number;
+  /** What is tried where none is told. */
+  readonly gossipPort: GossipPort;
   /** Runs with the whole list, now and at every change. */
   readonly found: (addresses: readonly string[]) => void;
 }
@@ -53,13 +58,13 @@ export function followSource(parts: FollowParts): AsyncDisposable {
 }
 
 async function run(parts: FollowParts, signal: AbortSignal): Promise<void> {
-  const { host, source, self, usualPort, found } = parts;
+  const { host, source, self, gossipPort, found } = parts;
   while (!signal.aborted) {
     try {
       for await (const nodes of source.watch(signal)) {
         if (signal.aborted) return;
         const others = nodes.filter(({ id }) => id !== self);
-        const addresses = new Set(others.flatMap((it) => gossipAddresses(it, usualPort)));
+        const addresses = new Set(others.flatMap((it) => gossipAddresses(it, gossipPort)));
         found([...addresses].slice(0, maxAddresses));
       }
     } catch (error) {

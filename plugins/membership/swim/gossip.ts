@@ -7,9 +7,11 @@
  */
 import type { GossipKeyring } from "@mycnet/protocols/swim";
 import {
+  type CoalesceTimes,
   type GossipMessage,
   type KeyringReply,
   type Member,
+  type MemberChanges,
   type MemberEvent,
   memberEvent,
   type Membership,
@@ -19,6 +21,7 @@ import {
 import type { MemberStates, NodeState } from "../../../core/contracts/peers.ts";
 import { MycnetError } from "../../../core/kernel/errors.ts";
 import type { Host } from "../../../core/kernel/host.ts";
+import { followCoalesced } from "./coalesced.ts";
 import type { GossipDriver } from "./driver.ts";
 import type { MemberHints } from "./hints.ts";
 import { type KeySource, parseKey } from "./keys.ts";
@@ -121,7 +124,13 @@ export class Gossip implements Membership, MemberStates {
     throw new MycnetError("unreachable", `no member could be joined; ${reasons.join("; ")}`);
   }
 
-  leave(): Promise<void> {
+  async leave(): Promise<void> {
+    this.#parts.memory.left();
+    await this.depart();
+  }
+
+  /** Leaves so that nobody takes it for a failure; the next start is no rejoining. */
+  depart(): Promise<void> {
     return this.#left ??= new Promise((resolve) =>
       this.#parts.driver.command((layer, nowMs) => layer.leave(nowMs, resolve))
     );
@@ -176,6 +185,10 @@ export class Gossip implements Membership, MemberStates {
 
   onMember(handler: (event: MemberEvent) => void): Disposable {
     return this.#parts.host.on(memberEvent, handler);
+  }
+
+  onMembers(handler: (changes: MemberChanges) => void, times: CoalesceTimes = {}): Disposable {
+    return followCoalesced(this.#parts.host, handler, times);
   }
 
   onEvent(name: string, handler: (message: GossipMessage) => void): Disposable {
@@ -294,6 +307,7 @@ export class Gossip implements Membership, MemberStates {
     if (type === "reaped") this.#phi.forget(name);
     if (type === "failed") this.#noteFailure();
     if (name === self) return;
+    if (!this.leaving && (type === "joined" || type === "recovered")) memory.returned();
     hints.update(member);
     if (type === "reaped") hints.remove(name);
     const level = type === "failed" ? "warn" : type === "suspected" ? "debug" : "info";

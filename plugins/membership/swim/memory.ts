@@ -1,11 +1,14 @@
 /**
- * What a member must not forget: its incarnation, the Lamport clocks, and where
- * others were.
+ * What a member must not forget: its incarnation, the Lamport clocks, where others
+ * were, and whether it was told to leave. Serf keeps the same in its snapshot.
  *
  * The incarnation has to grow over restarts, or rumours of the old process would
  * outrank the new one; so the first one is durable before anything is sent. Who
  * was known is what lets a member find back after everybody else has restarted
- * at the addresses of old, and what lets a partition heal however long it took.
+ * at the addresses of old, and what lets a partition heal however long it took. The
+ * clocks keep what happened before a restart from being told as news after it. Who
+ * was told to leave seeks nobody by itself at its next start; to be stopped is not
+ * to be told to leave.
  * Changes are written together, at most one a second; a change of the incarnation
  * at once. A crash in between costs at most what a second taught.
  */
@@ -29,6 +32,8 @@ interface Written {
   readonly version: 1;
   readonly incarnation: number;
   readonly clocks: Clocks;
+  /** It was told to leave, and has not been among others since. Absent: false. */
+  readonly left?: boolean;
   /** Names and addresses, the one that was heard of last at the end. */
   readonly known: readonly (readonly [name: string, address: string])[];
 }
@@ -55,6 +60,7 @@ function parse(text: string): Written | undefined {
     version: 1,
     incarnation: value.incarnation,
     clocks,
+    left: value.left === true,
     known: known.filter((it) =>
       Array.isArray(it) && typeof it[0] === "string" && typeof it[1] === "string"
     ).slice(-maxKnown),
@@ -68,6 +74,7 @@ export class GossipMemory implements AsyncDisposable {
   readonly #known = new Map<string, string>();
   #incarnation: number;
   #clocks: Clocks;
+  #left: boolean;
   #timer: Timer | undefined;
   #writing: Promise<void> | undefined;
   #dirty = false;
@@ -79,6 +86,7 @@ export class GossipMemory implements AsyncDisposable {
     this.#host = host;
     this.#incarnation = (written?.incarnation ?? 0) + 1;
     this.#clocks = written?.clocks ?? noClocks;
+    this.#left = written?.left ?? false;
     for (const [name, address] of written?.known ?? []) this.#known.set(name, address);
   }
 
@@ -111,6 +119,11 @@ export class GossipMemory implements AsyncDisposable {
     return [...this.#known];
   }
 
+  /** True once this node was told to leave, in this life or an earlier one, until it is among others again. */
+  get hasLeft(): boolean {
+    return this.#left;
+  }
+
   /** Has the clocks read at each write from now on. */
   followClocks(read: () => Clocks): void {
     this.#readClocks = read;
@@ -121,6 +134,19 @@ export class GossipMemory implements AsyncDisposable {
     this.#incarnation = incarnation;
     this.#dirty = true;
     this.#start();
+  }
+
+  /** This node was told to leave. */
+  left(): void {
+    this.#left = this.#dirty = true;
+    this.#start();
+  }
+
+  /** This node is among others. */
+  returned(): void {
+    if (!this.#left) return;
+    this.#left = false;
+    this.#later();
   }
 
   /** A member is there. */
@@ -187,6 +213,7 @@ export class GossipMemory implements AsyncDisposable {
       version: 1,
       incarnation: this.#incarnation,
       clocks: this.#clocks,
+      ...(this.#left ? { left: true } : {}),
       known: this.known,
     };
     await this.#store.write(memoryFile, new TextEncoder().encode(`${JSON.stringify(written)}\n`));

@@ -92,3 +92,23 @@ Deno.test("a disk that fails is tried again, and a damaged file begins anew", as
   assert.deepEqual(partly.known, [["a", "b:1"]]);
   await partly[Symbol.asyncDispose]();
 });
+
+Deno.test("that a member was told to leave is durable at once, until it is among others again", async () => {
+  const host = new FakeHost();
+  const store = new FakeStore();
+  const first = await GossipMemory.load(store, host);
+  assert.equal(first.hasLeft, false);
+  first.saw("b", "10.0.0.2:7946");
+  first.left();
+  await host.barrier();
+  assert.equal(store.written.left, true);
+  await first[Symbol.asyncDispose]();
+  const second = await GossipMemory.load(store, host);
+  assert.equal(second.hasLeft, true);
+  assert.deepEqual(second.known, [["b", "10.0.0.2:7946"]], "kept, for whoever is told to rejoin");
+  second.returned();
+  await second[Symbol.asyncDispose]();
+  const third = await GossipMemory.load(store, host);
+  assert.equal(third.hasLeft, false);
+  await third[Symbol.asyncDispose]();
+});

@@ -11,6 +11,9 @@ export interface OwnCounts {
   readonly conflicts: number;
 }
 
+/** Those that rise and fall. */
+export const topologyGauges: readonly string[] = ["members", "members_alive", "local_health_score"];
+
 /** Names in snake_case to numbers. */
 export function topologyMetrics(
   { swim, counters }: Layer,

@@ -10,10 +10,11 @@
  * | `cap`     | capacity: `cpus:memoryBytes:diskBytes`, unknown ones left empty  |
  * | `link`    | where it takes links: `scheme://host:port`, separated by a space |
  * | `ver`     | the version of the runtime                                       |
+ * | `svc`     | a hash of the record of what it serves; none if nothing          |
  *
  * All of it, and the user's own tags, has to fit memberlist's 512 bytes of
  * metadata. What does not fit is left out, the least needed first: further link
- * addresses, then capacity, version, rack. Whatever arrives is a hint: anybody
+ * addresses, then capacity, version, the hash, rack, datacenter. Whatever arrives is a hint: anybody
  * with the key may have written it, so what does not parse is as if not there.
  */
 import { isNodeId, isNodeType, type NodeCapacity, type NodeType } from "@mycnet/protocols/identity";
@@ -34,6 +35,8 @@ export interface NodeFacts {
   readonly linkAddresses: readonly string[];
   /** Of the runtime. */
   readonly version: string;
+  /** The hash of its services' record. */
+  readonly services?: string | undefined;
 }
 
 /** The most that metadata may hold, in bytes. */
@@ -41,7 +44,16 @@ export const maxMetaBytes = 512;
 /** Link addresses of one member that are looked at. */
 const maxAddresses = 8;
 /** The tags that belong to the runtime. */
-export const ownTags: readonly string[] = ["type", "cluster", "dc", "rack", "cap", "link", "ver"];
+export const ownTags: readonly string[] = [
+  "type",
+  "cluster",
+  "dc",
+  "rack",
+  "cap",
+  "link",
+  "ver",
+  "svc",
+];
 
 /** The most that tags take on the wire: a magic byte, a map's head, and each string with its head. */
 export function tagsBytes(tags: Tags): number {
@@ -65,20 +77,21 @@ export function nodeTags(facts: NodeFacts, users: Tags): Tags {
       throw new MycnetError("config_invalid", `tags.${name}: the runtime sets this tag; rename it`);
     }
   }
-  const { type, cluster, datacenter, rack, capacity, linkAddresses, version } = facts;
+  const { type, cluster, datacenter, rack, capacity, linkAddresses, version, services } = facts;
   const links = linkAddresses.slice(0, maxAddresses);
   const own: Record<string, string> = { type, cluster };
   if (datacenter !== undefined) own.dc = datacenter;
   if (rack !== undefined) own.rack = rack;
   if (capacity !== undefined) own.cap = formatCapacity(capacity);
   own.ver = version;
+  if (services !== undefined) own.svc = services;
   if (links.length > 0) own.link = links.join(" ");
   const all = () => ({ ...own, ...users });
   while (links.length > 1 && tagsBytes(all()) > maxMetaBytes) {
     links.pop();
     own.link = links.join(" ");
   }
-  for (const name of ["cap", "ver", "rack", "dc"]) {
+  for (const name of ["cap", "ver", "svc", "rack", "dc"]) {
     if (tagsBytes(all()) > maxMetaBytes) delete own[name];
   }
   if (tagsBytes(all()) > maxMetaBytes) {

@@ -46,10 +46,27 @@ Deno.test("what does not fit 512 bytes is left out, the least needed first", () 
     () => nodeTags(facts, { a: "x".repeat(255), b: "y".repeat(255) }),
     (error) => codeOf(error) === "config_invalid" && /512/.test((error as Error).message),
   );
-  assert.throws(
-    () => nodeTags(facts, { type: "x" }),
-    (error) => codeOf(error) === "config_invalid",
-  );
+  for (const name of ["type", "svc"]) {
+    assert.throws(
+      () => nodeTags(facts, { [name]: "x" }),
+      (error) => codeOf(error) === "config_invalid",
+    );
+  }
+});
+
+Deno.test("the hash of what it serves gives way before rack and datacenter, and after the rest", () => {
+  const serving = { ...facts, services: "aBcDeFgHiJk" };
+  assert.equal(nodeTags(serving, {}).svc, "aBcDeFgHiJk");
+  const dropped = new Set<string>();
+  assert.throws(() => {
+    for (let room = 100;; room++) {
+      const tags = nodeTags(serving, { a: "x".repeat(255), b: "y".repeat(room) });
+      const missing = ["cap", "ver", "svc", "rack", "dc"].filter((it) => tags[it] === undefined);
+      dropped.add(missing.join());
+    }
+  }, (error) => codeOf(error) === "config_invalid");
+  const stages = ["", "cap", "cap,ver", "cap,ver,svc", "cap,ver,svc,rack", "cap,ver,svc,rack,dc"];
+  assert.deepEqual([...dropped], stages);
 });
 
 Deno.test("whatever a member claims is read without harm", () => {

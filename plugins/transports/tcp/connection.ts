@@ -23,6 +23,12 @@ import { formatHostPort } from "../../../core/node/net/address.ts";
 const smallestBufferBytes = 4096;
 const largestBufferBytes = 65_536;
 
+/**
+ * Reads in a row that filled the buffer, after which everything else has its turn: bytes that are
+ * there already are read within the same one, and megabytes may be.
+ */
+const readsInARow = 8;
+
 /** What a connection is made of. */
 export interface TcpConnectionOptions {
   readonly host: Host;
@@ -135,6 +141,7 @@ export class TcpConnection implements Connection {
 
   async #read(): Promise<void> {
     let buffer = new Uint8Array(smallestBufferBytes);
+    let full = 0;
     try {
       while (!this.#gone) {
         if (this.#paused) {
@@ -147,8 +154,11 @@ export class TcpConnection implements Connection {
         if (this.#closing === undefined && !this.#gone) {
           this.#handlers?.data(buffer.subarray(0, count));
         }
-        if (count === buffer.length && count < largestBufferBytes) {
-          buffer = new Uint8Array(largestBufferBytes);
+        full = count === buffer.length ? full + 1 : 0;
+        if (full > 0 && count < largestBufferBytes) buffer = new Uint8Array(largestBufferBytes);
+        if (full === readsInARow) {
+          full = 0;
+          await this.#host.barrier();
         }
       }
       this.#peerEnded = true;

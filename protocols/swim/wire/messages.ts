@@ -344,6 +344,25 @@ export function writeAlive(
   writeVersions(writer, versions);
 }
 
+/** Writes one member's state of a push/pull. `state`: 0 alive, 1 suspect, 2 dead, 3 left. */
+export function writeState(
+  writer: MsgpackWriter,
+  { ip, port, meta, versions }: {
+    readonly ip: Uint8Array;
+    readonly port: number;
+    readonly meta: Uint8Array;
+    readonly versions: readonly number[];
+  },
+  name: Uint8Array,
+  incarnation: number,
+  state: number,
+): void {
+  writer.map(7).key("Addr").raw(ip).key("Incarnation").uint(incarnation);
+  writer.key("Meta").rawOrNil(meta).key("Name").raw(name);
+  writer.key("Port").uint(port).key("State").uint(state).key("Vsn");
+  writeVersions(writer, versions);
+}
+
 /** Writes six versions as bytes. */
 export function writeVersions(
   writer: MsgpackWriter,

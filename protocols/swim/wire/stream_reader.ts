@@ -23,7 +23,9 @@ export type StreamMessage =
     readonly bytes: Uint8Array;
     readonly start: number;
     readonly end: number;
-    /** All announce the versions that the first one does. */
+    /** Where the states begin that are not {@linkcode Known}. */
+    readonly news: readonly number[];
+    /** All of the news announce the versions that the first one does. */
     readonly uniform: boolean;
     readonly userState: Uint8Array;
   }
@@ -31,6 +33,14 @@ export type StreamMessage =
   | { readonly type: "ping"; readonly bytes: Uint8Array; readonly fields: PingFields }
   | { readonly type: "ack"; readonly sequence: number }
   | { readonly type: "error"; readonly message: string };
+
+/** What a view knows already: most of a push/pull says what both sides know. */
+export interface Known {
+  /** How long the state is that begins at `at`, if it says what is known, byte by byte; else 0. */
+  pass(bytes: Uint8Array, at: number): number;
+  /** A state was read because it is not known. */
+  passed(fields: AliveFields, bytes: Uint8Array): void;
+}
 
 /** A stream under no key of ours, or plain where it must not be. */
 export class UndecryptableError extends WireError {}
@@ -59,12 +69,20 @@ export class StreamReader {
   #join = false;
   #tail = 0;
   readonly #state = new AliveFields();
-  /** The versions that the first member announces. */
+  readonly #known: Known | undefined;
+  readonly #news: number[] = [];
+  /** The versions that the first of the news announces. */
   #versions: Uint8Array | undefined;
   #uniform = true;
 
-  /** An empty or absent keyring: no encryption. */
-  constructor(keyring: GossipKeyring | undefined, acceptPlaintext: boolean, maxBytes: number) {
+  /** An empty or absent keyring: no encryption. Without `known` everything is news. */
+  constructor(
+    keyring: GossipKeyring | undefined,
+    acceptPlaintext: boolean,
+    maxBytes: number,
+    known?: Known,
+  ) {
+    this.#known = known;
     this.#keyring = keyring?.primary === undefined ? undefined : keyring;
     this.#acceptPlaintext = acceptPlaintext;
     this.#maxBytes = maxBytes;
@@ -196,7 +214,15 @@ export class StreamReader {
       this.#at = this.#start = reader.at;
     }
     while (this.#left > 0) {
+      const length = this.#known?.pass(bytes, this.#at) ?? 0;
+      if (length > 0) {
+        this.#at += length;
+        this.#left--;
+        continue;
+      }
       this.#state.read(reader.reset(bytes, this.#at));
+      this.#known?.passed(this.#state, bytes);
+      this.#news.push(this.#at);
       this.#at = reader.at;
       this.#left--;
       const { start, end } = this.#state.versions;
@@ -218,6 +244,7 @@ export class StreamReader {
       bytes,
       start: this.#start,
       end: this.#at,
+      news: this.#news,
       uniform: this.#uniform,
       userState: tail,
     };

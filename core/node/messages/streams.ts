@@ -5,10 +5,10 @@
  * number of messages; one that falls behind loses the oldest and is told so.
  * It cannot answer: a request of its name is answered with nothing.
  */
-import type { NamedHandler } from "../contracts/messenger.ts";
+import type { NamedHandler } from "../../contracts/messenger.ts";
 import type { Principal } from "@mycnet/protocols/identity";
 import type { Priority } from "@mycnet/protocols/frame";
-import { BoundedQueue, type ReaderOptions } from "./bounded_queue.ts";
+import { BoundedQueue, type ReaderOptions } from "../bounded_queue.ts";
 
 /** A message, or how many were lost because they were not read in time. */
 export type ReceivedMessage =

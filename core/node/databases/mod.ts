@@ -1,0 +1,5 @@
+/**
+ * Databases of a node.
+ * @module
+ */
+export { default as databasesPlugin } from "./plugin.ts";

@@ -1,0 +1,93 @@
+// Disks that are full and databases that are old copies.
+import assert from "node:assert/strict";
+import { type ErrorCode, MycnetError } from "../../kernel/errors.ts";
+import { FakeNet } from "../fake_net_test.ts";
+import { DeliveryNode, MemoryDatabases, nothingLeft, outcome, text } from "./fakes_test.ts";
+
+async function end(net: FakeNet, ...nodes: DeliveryNode[]): Promise<void> {
+  for (const node of nodes) await node.stop();
+  nothingLeft(net);
+  for (const { databases } of nodes) databases[Symbol.dispose]();
+}
+
+const hasCode = (error: unknown, code: ErrorCode) =>
+  assert.equal((error as MycnetError | undefined)?.code, code, String(error));
+
+const numbers = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, at) => `${from + at}`);
+
+/** What a node's outbox holds. */
+const outbox = (node: DeliveryNode) =>
+  node.databases.file().prepare("SELECT count(*) AS n FROM outbox").get()!.n;
+
+const book = (databases: MemoryDatabases) =>
+  databases.file().prepare("SELECT what FROM book ORDER BY rowid").all().map(({ what }) => what);
+
+Deno.test("a disk that cannot be written fails what was not promised, and what was taken comes again", async () => {
+  const net = new FakeNet();
+  const [a, b] = [new DeliveryNode(net, "a"), new DeliveryNode(net, "b")];
+  a.node.hint("b", "b");
+  await outcome(net, a.send("b", "0", "guaranteed"));
+  await net.host.until(() => outbox(a) === 0);
+  // A page more than there is: what does not fit fails as a full disk does.
+  const full = (node: DeliveryNode) => {
+    const file = node.databases.file();
+    const pages = file.prepare("PRAGMA page_count").get()!.page_count;
+    file.exec(`PRAGMA max_page_count = ${pages}`);
+    return () => file.exec("PRAGMA max_page_count = 1000000");
+  };
+  const room = full(a);
+  const sends = numbers(1, 2000).map((it) => a.send("b", it.padEnd(100), "guaranteed"));
+  const results = await Promise.allSettled(sends);
+  assert(results.some(({ status }) => status === "rejected"));
+  for (const it of results) if (it.status === "rejected") hasCode(it.reason, "unavailable");
+  room();
+  await outcome(net, a.send("b", "after", "guaranteed"));
+  await net.host.until(() => b.texts.includes("after"), 60_000);
+  const kept = results.filter(({ status }) => status === "fulfilled").length;
+  assert.equal(b.arrived.length, 2 + kept, "what was refused was sent");
+  // And at the receiver: what it could not note is not acknowledged, and comes again.
+  let refuse = true;
+  b.answer = (message) => {
+    try {
+      message.transaction!((database) => {
+        database.exec("CREATE TABLE IF NOT EXISTS book (what TEXT)");
+        if (refuse) database.prepare("INSERT INTO book VALUES (?)").run("x".repeat(100_000));
+        database.prepare("INSERT INTO book VALUES (?)").run(text(message.body));
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return "taken";
+  };
+  const roomAtB = full(b);
+  for (const it of ["p", "q"]) await outcome(net, a.send("b", it, "guaranteed"));
+  await net.host.advance(500);
+  refuse = false;
+  roomAtB();
+  await net.host.until(() => outbox(a) === 0, 120_000);
+  assert.deepEqual(book(b.databases), ["p", "q"]);
+  await end(net, a, b);
+});
+
+Deno.test("an old copy of the sender's database is noticed: its messages do not pass for earlier ones", async () => {
+  const net = new FakeNet();
+  const b = new DeliveryNode(net, "b");
+  const ofA = new MemoryDatabases();
+  const first = new DeliveryNode(net, "a", { databases: ofA });
+  first.node.hint("b", "b");
+  await outcome(net, first.send("b", "0", "guaranteed"));
+  await net.host.until(() => outbox(first) === 0);
+  for (const it of numbers(1, 20)) await outcome(net, first.send("b", it, "guaranteed"));
+  await net.host.until(() => outbox(first) === 0);
+  await first.crash();
+  // What a backup of the first moment would say.
+  ofA.file().exec("UPDATE outgoing SET next = 2");
+  const second = new DeliveryNode(net, "a", { databases: ofA, generation: 2 });
+  second.node.hint("b", "b");
+  for (const it of ["new1", "new2"]) await outcome(net, second.send("b", it, "guaranteed"));
+  await net.host.until(() => b.texts.includes("new2"), 60_000);
+  assert.deepEqual(b.texts.slice(-2), ["new1", "new2"]);
+  await net.host.until(() => outbox(second) === 0);
+  await end(net, second, b);
+});

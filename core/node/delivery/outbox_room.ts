@@ -1,0 +1,81 @@
+/**
+ * Who waits for room in the outbox, first come first served. They are let go one at a
+ * time as room is made, and each takes its room before the next is looked at.
+ */
+import { MycnetError } from "../../kernel/errors.ts";
+import type { OutboxConfig } from "./config.ts";
+
+/** What fills the room. */
+export interface OutboxSize {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+interface Waiter {
+  readonly bytes: number;
+  go(): void;
+  reject(error: MycnetError): void;
+}
+
+/** The room of one outbox. */
+export class OutboxRoom {
+  readonly #config: OutboxConfig;
+  readonly #waiters = new Set<Waiter>();
+
+  /** Empty. */
+  constructor(config: OutboxConfig) {
+    this.#config = config;
+  }
+
+  /** True if a message of so many bytes may go in before all who wait. */
+  has(size: OutboxSize, bytes: number): boolean {
+    return this.#waiters.size === 0 && this.#fits(size, bytes);
+  }
+
+  /** Runs `take` when there is room, and gives what it gives. Rejects as `close` says, or with `aborted`. */
+  wait(bytes: number, signal: AbortSignal | undefined, take: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waiters.delete(waiter);
+        signal?.removeEventListener("abort", abort);
+      };
+      const abort = () => {
+        leave();
+        reject(
+          new MycnetError("aborted", "the caller's signal aborted", { cause: signal!.reason }),
+        );
+      };
+      const waiter: Waiter = {
+        bytes,
+        go: () => {
+          leave();
+          resolve(take());
+        },
+        reject: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      this.#waiters.add(waiter);
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  /** There may be room now. */
+  made(size: OutboxSize): void {
+    for (const waiter of this.#waiters) {
+      if (!this.#fits(size, waiter.bytes)) return;
+      waiter.go();
+    }
+  }
+
+  /** Fails all who wait. */
+  close(error: MycnetError): void {
+    for (const waiter of this.#waiters) waiter.reject(error);
+  }
+
+  #fits({ rows, bytes }: OutboxSize, more: number): boolean {
+    const { rows: maxRows, bytes: maxBytes } = this.#config;
+    return rows === 0 || rows < maxRows && bytes + more <= maxBytes;
+  }
+}

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import type { Connection } from "../../contracts/transport.ts";
+import { FakeHost } from "../fakes_test.ts";
+import { type Batch, LinkWriter, type OutputSource } from "./writer.ts";
+import { noFields } from "@mycnet/protocols/frame";
+import { bytes, linked, type } from "./ends_test.ts";
+
+/** A source that hands out at most a slice at a time, and a connection that takes writes until told. */
+class Bench implements OutputSource {
+  readonly host = new FakeHost();
+  readonly writes: number[] = [];
+  readonly writer: LinkWriter;
+  outputBytes = 0;
+  urgent = false;
+  closed = false;
+  returned = 0;
+  #written: (() => void) | undefined;
+
+  constructor(batch?: Partial<Batch>) {
+    const connection: Pick<Connection, "write" | "close"> = {
+      write: (taken, written) => {
+        assert.equal(this.#written, undefined, "one write at a time");
+        this.writes.push(taken.length);
+        this.#written = written;
+      },
+      close: () => {
+        this.closed = true;
+      },
+    };
+    this.writer = new LinkWriter({
+      source: this,
+      connection: connection as Connection,
+      host: this.host,
+      batch,
+      took: () => {},
+    });
+  }
+
+  takeOutput(): Uint8Array | undefined {
+    if (this.outputBytes === 0) return undefined;
+    const slice = new Uint8Array(Math.min(this.outputBytes, 1000));
+    this.outputBytes -= slice.length;
+    this.urgent = false;
+    return slice;
+  }
+
+  giveBack(): void {
+    this.returned++;
+  }
+
+  queue(count: number, urgent = false): void {
+    this.outputBytes += count;
+    this.urgent ||= urgent;
+    this.writer.schedule();
+  }
+
+  written(): void {
+    const written = this.#written!;
+    this.#written = undefined;
+    written();
+  }
+}
+
+Deno.test("what is queued in one turn is written at its end, in slices, one write at a time", async () => {
+  const bench = new Bench();
+  bench.queue(600);
+  bench.queue(900);
+  assert.deepEqual(bench.writes, []);
+  await undefined;
+  assert.deepEqual(bench.writes, [1000]);
+  bench.queue(100);
+  await undefined;
+  assert.deepEqual(bench.writes, [1000]);
+  bench.written();
+  assert.deepEqual(bench.writes, [1000, 600]);
+  bench.written();
+  assert.equal(bench.returned, 2);
+  assert.equal(bench.host.timersSet, 0);
+});
+
+Deno.test("a full batch does not wait for the end of the turn", () => {
+  const bench = new Bench({ maxBytes: 1000 });
+  bench.queue(999);
+  assert.deepEqual(bench.writes, []);
+  bench.queue(1);
+  assert.deepEqual(bench.writes, [1000]);
+});
+
+Deno.test("with a delay little waits for company, but no longer, and not once there is enough", async () => {
+  const bench = new Bench({ maxBytes: 1000, delayMs: 5 });
+  bench.queue(10);
+  bench.queue(10);
+  await undefined;
+  assert.deepEqual(bench.writes, []);
+  await bench.host.advance(5);
+  assert.deepEqual(bench.writes, [20]);
+  // What came meanwhile waits for its own delay.
+  bench.queue(30);
+  bench.written();
+  assert.deepEqual(bench.writes, [20]);
+  bench.queue(970);
+  assert.deepEqual(bench.writes, [20, 1000]);
+  bench.written();
+  await bench.host.advance(50);
+  assert.deepEqual(bench.writes, [20, 1000]);
+  assert.equal(bench.host.pendingTimers, 0);
+});
+
+Deno.test("what is critical waits for no delay, and takes the rest along", async () => {
+  const bench = new Bench({ delayMs: 1000 });
+  bench.queue(10);
+  bench.queue(5, true);
+  await undefined;
+  assert.deepEqual(bench.writes, [15]);
+  assert.equal(bench.host.pendingTimers, 0);
+});
+
+Deno.test("an end writes the rest at once, whatever the delay, and closes behind it", async () => {
+  const bench = new Bench({ delayMs: 1000 });
+  bench.queue(1500);
+  bench.writer.finish();
+  assert.deepEqual(bench.writes, [], "not within the call");
+  await undefined;
+  bench.written();
+  assert.deepEqual(bench.writes, [1000, 500]);
+  assert.equal(bench.closed, false);
+  bench.written();
+  assert.equal(bench.closed, true);
+});
+
+Deno.test("a connection that is gone leaves no timer behind", () => {
+  const bench = new Bench({ delayMs: 1000 });
+  bench.queue(10);
+  assert.equal(bench.host.pendingTimers, 1);
+  bench.writer.stop();
+  bench.queue(10);
+  assert.equal(bench.host.pendingTimers, 0);
+});
+
+Deno.test("bytes are the sender's to change once they are sent, unless it gave them away", async () => {
+  for (const given of [false, true]) {
+    await using t = await linked();
+    const body = new Uint8Array(300_000).fill(1);
+    let arrived: Uint8Array | undefined;
+    t.b.handlers.set(type, { message: (_link, _fields, body) => arrived = body.slice() });
+    t.a.link.send(type, noFields, body, given);
+    // Kept apart by the promise about bytes that were given: nobody may do this to those.
+    if (!given) body.fill(2);
+    await t.host.until(() => arrived !== undefined);
+    assert.deepEqual(arrived, new Uint8Array(300_000).fill(1));
+  }
+});
+
+Deno.test("a large message lets small ones of higher priority through between its slices", async () => {
+  await using t = await linked();
+  const order: number[] = [];
+  t.b.handlers.set(type, { message: (_link, _fields, { length }) => void order.push(length) });
+  t.a.link.send(type, { priority: "low" }, new Uint8Array(1_000_000));
+  t.a.link.send(type, { priority: "critical" }, bytes("now"));
+  await t.host.until(() => order.length === 2);
+  assert.deepEqual(order, [3, 1_000_000]);
+});

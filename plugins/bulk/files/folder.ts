@@ -1,0 +1,191 @@
+/**
+ * The folder that files are read from and written to, and nothing outside of it.
+ *
+ * A path is plain names with slashes in between: nothing that a file system reads as more than a
+ * name. On the way down every folder must be one: a symbolic link is refused wherever it points,
+ * since whoever may write files could otherwise be led out. After opening, the file is compared with
+ * the one that was looked at, so that nobody swaps it in between.
+ */
+import { join, resolve } from "node:path";
+import { MycnetError } from "../../../core/kernel/errors.ts";
+
+/** What ends the names of files that are not complete. */
+export const partSuffix = ".mycnet-part";
+/** The longest name of a file or folder, so that the name of its part still fits into 255 bytes. */
+const maxNameBytes = 180;
+const utf8 = new TextEncoder();
+// deno-lint-ignore no-control-regex -- control characters are what is refused.
+const unfit = /[\u0000-\u001f\u007f\\]/;
+
+function bad(path: string, why: string): MycnetError {
+  return new MycnetError("invalid_argument", `path: ${JSON.stringify(path)} ${why}`);
+}
+
+/** The names in a path. @throws `invalid_argument`. */
+export function namesOf(path: string): readonly string[] {
+  if (path.startsWith("/")) throw bad(path, "is absolute; paths begin in the folder");
+  const names = path.split("/");
+  for (const name of names) {
+    if (name === "" || name === "." || name === "..") {
+      throw bad(path, "has an empty name, a dot or two dots in it");
+    }
+    if (unfit.test(name)) throw bad(path, "has a backslash or a control character in it");
+    if (Deno.build.os === "windows" && /[:*?"<>|]|[. ]$/.test(name)) {
+      throw bad(path, "has a character in it that Windows reserves");
+    }
+    if (utf8.encode(name).length > maxNameBytes) {
+      throw bad(path, `has a name of more than ${maxNameBytes} bytes in it`);
+    }
+    if (name.endsWith(partSuffix)) throw bad(path, "names a file that is not complete");
+  }
+  return names;
+}
+
+/** An open file and what it was like at that moment. */
+export interface OpenFile extends Disposable {
+  readonly file: Deno.FsFile;
+  readonly info: Deno.FileInfo;
+}
+
+/** A folder. */
+export class Folder {
+  /** Where it is, absolute and without symbolic links. */
+  readonly root: string;
+
+  private constructor(root: string) {
+    this.root = root;
+  }
+
+  /** @throws `config_invalid` unless it is a folder. */
+  static async open(dir: string): Promise<Folder> {
+    try {
+      const root = await Deno.realPath(resolve(dir));
+      if ((await Deno.stat(root)).isDirectory) return new Folder(root);
+    } catch (cause) {
+      const why = (cause as Error).message;
+      throw new MycnetError("config_invalid", `root: ${dir} cannot be opened: ${why}`, { cause });
+    }
+    throw new MycnetError("config_invalid", `root: ${dir} is no folder`);
+  }
+
+  /**
+   * Where a path leads: its folder exists and is inside.
+   * @param make whether folders on the way are made.
+   * @throws `invalid_argument`, `not_found`, `permission_denied` for a symbolic link.
+   */
+  async place(
+    path: string,
+    make: boolean,
+  ): Promise<{ readonly dir: string; readonly name: string }> {
+    const names = [...namesOf(path)];
+    const name = names.pop()!;
+    let dir = this.root;
+    for (const next of names) {
+      dir = join(dir, next);
+      let info = await look(dir);
+      if (info === undefined && make) {
+        await Deno.mkdir(dir, { mode: 0o755 }).catch(unless("EEXIST"));
+        info = await look(dir);
+      }
+      if (info === undefined) throw missing(path);
+      if (info.isSymlink) throw symlink(path);
+      if (!info.isDirectory) {
+        throw bad(path, `leads through ${JSON.stringify(next)}, which is a file`);
+      }
+    }
+    return { dir, name };
+  }
+
+  /** Opens a file for reading. @throws as {@linkcode Folder.place}; `invalid_argument` for what is no file. */
+  async read(path: string): Promise<OpenFile> {
+    const { dir, name } = await this.place(path, false);
+    const at = join(dir, name);
+    const before = await look(at);
+    if (before === undefined) throw missing(path);
+    if (before.isSymlink) throw symlink(path);
+    if (!before.isFile) throw bad(path, "is no file");
+    const file = await Deno.open(at);
+    return await same(file, before, path);
+  }
+
+  /** What stands at a path now may be replaced: a file, or nothing. @throws like {@linkcode Folder.read}. */
+  async replaceable(path: string, dir: string, name: string): Promise<void> {
+    const info = await look(join(dir, name));
+    if (info?.isSymlink) throw symlink(path);
+    if (info !== undefined && !info.isFile) throw bad(path, "is there already and is no file");
+  }
+}
+
+/** A file, if it is still the one that was looked at. Closes it otherwise. */
+export async function same(
+  file: Deno.FsFile,
+  before: Deno.FileInfo,
+  path: string,
+): Promise<OpenFile> {
+  const info = await file.stat().catch((error) => {
+    file.close();
+    throw error;
+  });
+  if (info.isFile && info.ino === before.ino && info.dev === before.dev) {
+    return { file, info, [Symbol.dispose]: () => file.close() };
+  }
+  file.close();
+  throw symlink(path);
+}
+
+/** What is there, itself and not what it points to; undefined for nothing. */
+export async function look(at: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.lstat(at);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function missing(path: string): MycnetError {
+  return new MycnetError("not_found", `the folder that it serves has no ${JSON.stringify(path)}`);
+}
+
+function symlink(path: string): MycnetError {
+  return new MycnetError(
+    "permission_denied",
+    `path: ${JSON.stringify(path)} leads over a symbolic link, which is not followed`,
+  );
+}
+
+/** Lets one kind of failure pass. */
+function unless(code: string): (error: unknown) => void {
+  return (error) => {
+    if ((error as { code?: unknown }).code !== code) throw error;
+  };
+}
+
+/** Makes a name, or its absence, durable. Windows has no such thing. */
+export async function syncFolder(dir: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  using folder = await Deno.open(dir);
+  await folder.sync();
+}
+
+/** A failure of the file system as one that the other node may hear. */
+export function diskError(error: unknown, path: string): unknown {
+  switch ((error as { code?: unknown }).code) {
+    case "ENOSPC":
+    case "EDQUOT":
+    case "EFBIG":
+      return new MycnetError("too_large", `no room on its disk for ${JSON.stringify(path)}`, {
+        cause: error,
+      });
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new MycnetError(
+        "permission_denied",
+        `the other node may not touch ${JSON.stringify(path)}`,
+        { cause: error },
+      );
+    default:
+      return error;
+  }
+}
