@@ -5,8 +5,9 @@
  *
  *     deno run -A bench/memory.ts [--links 100] [--seconds 3] [--json]
  *
- * The node runs as it does by default (tls, admin, gateway); the other ends of
- * its links are nodes in another process. What a link costs is the growth from no
+ * The node runs as it does by default (tls, admin, gateway, membership by
+ * gossip); the other ends of its links are nodes in another process, of a kind
+ * that does not gossip. What a link costs is the growth from no
  * links to all of them, shared out among them: of the process (TLS lives outside
  * of JavaScript, and a heap that grows takes its room ahead of need), and of what
  * JavaScript holds after a full collection. Medians of up to three runs.
@@ -123,6 +124,7 @@ async function measureOurs({ stateDir }: BenchCluster, ids: readonly string[]): 
     transport: "tls",
     stateDir,
     admin: true,
+    gossip: true,
   };
   await using server = await Program.start<string>(program("node"), argument, flags);
   const idle = await server.ask<Memory>("memory");

@@ -5,9 +5,10 @@
  *     deno run -A bench/start.ts [--starts 10] [--json]
  *
  * The clock runs from just before the process is started until its first line
- * is read. `mycnet node` is the command line with a configuration file (tls,
- * admin, gateway); `createNode` is a program that makes the same node. Module
- * caches are warm: one start of each goes before.
+ * is read. `mycnet node` is the command line with a configuration file;
+ * `createNode` is a program that makes the same node. Both are the node as users
+ * run it: tls, admin, gateway, and membership by gossip. Module caches are warm:
+ * one start of each goes before.
  */
 import { join } from "node:path";
 import { nodeArguments, started, startMycnet } from "../tests/harness/processes.ts";
@@ -47,6 +48,7 @@ export async function benchStart({ starts }: BenchOptions): Promise<Report> {
     transport: "tls",
     stateDir,
     admin: true,
+    gossip: true,
   };
   const sides = {
     empty: () => startProgram("empty"),

@@ -1,4 +1,8 @@
-/** Nodes as the benches run them: the defaults, a port of the system's choosing, and over which transport. */
+/**
+ * Nodes as the benches run them: the defaults, a port of the system's choosing, and over
+ * which transport. They do not gossip unless they are told to: where gossip is not what
+ * is measured, its timers and probes would be noise.
+ */
 import { createNode, defineService, type Node, type NodeOptions } from "../../mod.ts";
 import { z } from "zod";
 import type { BenchTransport } from "./options.ts";
@@ -14,6 +18,8 @@ export interface BenchNode {
   readonly seed?: string;
   /** Run the admin endpoint and the HTTP gateway, as a node does by default. Default false. */
   readonly admin?: boolean;
+  /** Gossip, as a node with keys does by default; over `tls`. Default false. */
+  readonly gossip?: boolean;
   /** `host:port` where it listens. Default: a port of the system's choosing on loopback. */
   readonly bind?: string;
   /** `host:port` at which others reach it. Default: where it listens. */
@@ -28,8 +34,8 @@ const anyPort = "127.0.0.1:0";
 export async function startNode(
   argument: BenchNode,
 ): Promise<Node> {
-  const { id, type, transport, stateDir, seed, admin, bind = anyPort, advertise, patient } =
-    argument;
+  const { id, type, transport, stateDir, seed, admin, gossip, bind = anyPort } = argument;
+  const { advertise, patient } = argument;
   const secure = transport === "tls";
   const plugins: NodeOptions["plugins"] = {
     identity: { insecure: !secure },
@@ -38,6 +44,7 @@ export async function startNode(
     ...(transport === "memory" && { memory: {} }),
     admin: admin ? { bindAddress: anyPort } : false,
     ...(!admin && { "http-gateway": false }),
+    ...(!gossip && { swim: false }),
     ...(patient && { peers: { healthCheck: { timeout: "5m" } } }),
   };
   const node = await createNode({

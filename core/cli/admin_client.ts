@@ -83,7 +83,7 @@ async function fetchWithin(
   const own = new AbortController();
   const forward = () => own.abort(signal.reason);
   signal.addEventListener("abort", forward);
-  const timer = limitMs === Infinity ? undefined : host.after(limitMs, () => {
+  const timer = host.after(limitMs, () => {
     own.abort(new MycnetError("timeout", `${url} did not answer within ${limitMs} ms`));
   });
   try {
@@ -97,7 +97,7 @@ async function fetchWithin(
       { cause: error },
     );
   } finally {
-    timer?.[Symbol.dispose]();
+    timer[Symbol.dispose]();
     // The caller's signal goes on to cancel the body, for which fetch listens to ours.
     if (own.signal.aborted) signal.removeEventListener("abort", forward);
   }
@@ -204,7 +204,7 @@ export interface AskOptions {
   readonly method?: "GET" | "POST" | "PUT";
   readonly body?: BodyInit;
   readonly headers?: Readonly<Record<string, string>>;
-  /** How long until the answer's head, in ms; Infinity for an upload, whose answer comes at its end. Default 30 s. */
+  /** How long until the answer's head, in ms. Default 30 s. */
   readonly limitMs?: number;
 }
 
@@ -242,7 +242,6 @@ export class AdminClient {
         ...headers,
       },
       ...(body === undefined ? {} : { body }),
-      ...(body instanceof ReadableStream ? { duplex: "half" } : {}),
     });
     if (response.ok) return response;
     throw refusal(response.status, await response.text(), url);

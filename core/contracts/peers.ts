@@ -25,6 +25,18 @@ export interface MemberStates {
 /** Where a membership plugin contributes the states that it decides. */
 export const memberStates: Slot<MemberStates> = slot("peers.member_states");
 
+/** Where this node gossips. */
+export interface GossipAddress {
+  /** `host:port` as other nodes should reach it; never a wildcard. */
+  readonly address: string;
+}
+
+/**
+ * Where a membership plugin contributes at which address it gossips. The hello of each link made
+ * from then on tells it to the peer: {@linkcode PeerInfo.gossipAddress}. The first one counts.
+ */
+export const announcedGossip: Slot<GossipAddress> = slot("peers.announced_gossip");
+
 /** One link as shown to people and programs. */
 export interface LinkInfo {
   /** Unique within the process. */
@@ -76,6 +88,8 @@ export interface PeerInfo extends NodeDescription {
   readonly health: HealthStatus;
   /** `scheme://host:port`, the most promising first. */
   readonly addresses: readonly string[];
+  /** Where its last hello said that it gossips, `host:port`. Absent: it does not, or did not yet. */
+  readonly gossipAddress?: string;
   /** Open and opening ones. */
   readonly links: readonly LinkInfo[];
   /** Wall-clock time in ms at which something was last heard from it. */

@@ -19,7 +19,7 @@ export type PeerAuthentication =
 
 /** What receives a connection's bytes. None of these may throw. */
 export interface ConnectionHandlers {
-  /** Bytes, in order. The view is valid during the call only: its buffer is reused. */
+  /** Bytes, in order: a plain Uint8Array, no Buffer. The view is valid during the call only: its buffer is reused. */
   data(bytes: Uint8Array): void;
   /** The connection is gone; nothing follows. `error` is absent after a clean end. Called exactly once. */
   closed(error?: Error): void;

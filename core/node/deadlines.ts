@@ -166,12 +166,19 @@ export class Deadlines implements Disposable {
     if (this.#added.empty) return;
     const now = this.#host.now();
     let earliest = Infinity;
+    // Most of a turn are of one length, and so of one bucket.
+    let ms = -1;
+    let bucket = this.#added;
     while (!this.#added.empty) {
       const entry = this.#added.next;
-      const tick = Math.floor((now + entry.ms) / bucketMs) + 1;
       entry.unlink();
-      entry.join(this.#bucket(tick));
-      earliest = Math.min(earliest, tick);
+      if (entry.ms !== ms) {
+        ms = entry.ms;
+        const tick = Math.floor((now + ms) / bucketMs) + 1;
+        bucket = this.#bucket(tick);
+        earliest = Math.min(earliest, tick);
+      }
+      entry.join(bucket);
     }
     if (earliest < this.#armedTick) this.#arm(earliest);
   };

@@ -96,6 +96,8 @@ export interface FakeNodeOptions {
   readonly maxConnections?: number;
   /** Where it listens. Default: its id. Null: nowhere. */
   readonly address?: string | null;
+  /** Where it gossips now. */
+  readonly gossip?: () => string | undefined;
 }
 
 /** One node of the network. */
@@ -139,6 +141,7 @@ export class FakeNode {
       maxConnections: options.maxConnections ?? 1000,
       connectionTimeoutMs: 5000,
       transports: () => [transport],
+      gossip: options.gossip ?? (() => undefined),
     });
     this.#accepting = transport.accept((connection) => this.peers.accept(connection));
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { copyOf } from "./slab.ts";
 
@@ -15,6 +16,17 @@ Deno.test("copies say what their originals said, whatever becomes of those and o
       });
     }),
   );
+});
+
+Deno.test("a copy of a Buffer, whose own slice is none, is one, and plain", () => {
+  for (const length of [0, 1, 512, 513, 100_000]) {
+    const original = Buffer.alloc(length, 7);
+    const copy = copyOf(original);
+    original.fill(8);
+    assert.equal(Object.getPrototypeOf(copy), Uint8Array.prototype);
+    assert.equal(copy.length, length);
+    assert.ok(copy.every((byte) => byte === 7), `${length} bytes`);
+  }
 });
 
 Deno.test("a small copy cannot be transferred, since its buffer holds others too", () => {

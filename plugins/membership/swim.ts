@@ -5,8 +5,8 @@
  * above it, protocols/serf); this plugin gives them a port, a timer, a cipher, a
  * memory and a way to the rest of the node. address.ts says where it listens;
  * driver.ts moves packets, streams and time; gossip.ts is the contract; joiner.ts
- * finds the others for as long as it takes, through seeds, discovery and whoever is
- * linked; memory.ts keeps what a restart must not forget; hints.ts tells the peers
+ * finds the others for as long as it takes, through seeds, discovery (discovered.ts)
+ * and whoever is linked (linked.ts: a hello says where its sender gossips); memory.ts keeps what a restart must not forget; hints.ts tells the peers
  * where members take links; retagging.ts says when tags are told anew. Gossip is encrypted under the cluster's key and does
  * not start without one, unless told to. A hyphae holds no such key: on it the
  * plugin runs without gossiping, and links alone tell who is there. When the node
@@ -25,7 +25,7 @@ import {
 } from "../../core/contracts/membership.ts";
 import { metricsSources } from "../../core/contracts/metrics.ts";
 import { nodeControl } from "../../core/contracts/node.ts";
-import { memberStates, type PeerInfo, peers, peerUp } from "../../core/contracts/peers.ts";
+import { announcedGossip, memberStates, peers, peerUp } from "../../core/contracts/peers.ts";
 import { type Settings, settings } from "../../core/contracts/settings.ts";
 import { type Port, type Sockets, sockets } from "../../core/contracts/sockets.ts";
 import { store } from "../../core/contracts/store.ts";
@@ -39,14 +39,14 @@ import { absentMembership } from "./swim/absent.ts";
 import { addressBeside, gossipAboveLinks, portBeside } from "./swim/address.ts";
 import { gcmCipher } from "./swim/cipher.ts";
 import { machineConfig, swimConfig, type SwimPluginConfig } from "./swim/config.ts";
-import { followSource, gossipAddresses, type GossipPort } from "./swim/discovered.ts";
+import { type Candidates, followSource } from "./swim/discovered.ts";
 import { GossipDriver } from "./swim/driver.ts";
 import { Gossip } from "./swim/gossip.ts";
 import { MemberHints } from "./swim/hints.ts";
 import { Joiner } from "./swim/joiner.ts";
 import { loadKeys } from "./swim/keys.ts";
-import type { Layer } from "./swim/layer.ts";
 import { leaveWithin } from "./swim/leaving.ts";
+import { candidatesNow, isStranger } from "./swim/linked.ts";
 import { GossipMemory } from "./swim/memory.ts";
 import { topologyGauges } from "./swim/metrics.ts";
 import { PlainLayer } from "./swim/plain.ts";
@@ -54,9 +54,6 @@ import { membershipRoutes } from "./swim/routes.ts";
 import { Retagging } from "./swim/retagging.ts";
 import { SerfLayer } from "./swim/serf.ts";
 import { nodeTags, type Tags } from "./swim/tags.ts";
-
-/** Linked peers that are no members, of which the addresses are tried. */
-const maxStrangers = 16;
 
 /** The plugin. */
 const plugin: Plugin<Membership> = definePlugin({
@@ -148,17 +145,23 @@ const plugin: Plugin<Membership> = definePlugin({
 
     const ownPort = parseHostPort(port.address).port;
     const gossipPort = config.bindAddress === undefined ? portBeside : () => ownPort;
-    const found = new Map<string, readonly string[]>();
+    const found = new Map<string, Candidates>();
+    const stateOf = (id: string) => layer.member(id)?.state;
     const joiner = own(
       new Joiner({
         host,
         layer,
         address: port.address,
-        seeds: () => [
-          ...written.join,
-          ...[...found.values()].flat(),
-          ...(config.joinDiscovered ? strangersAmong(needs.peers.list(), layer, gossipPort) : []),
-        ],
+        seeds: () => {
+          if (!config.joinDiscovered) return { told: written.join, guessed: [] };
+          const { told, guessed } = candidatesNow({
+            peers: needs.peers.list(),
+            found: found.values(),
+            stateOf,
+            gossipPort,
+          });
+          return { told: [...written.join, ...told], guessed };
+        },
         known: () =>
           memory.hasLeft && !config.rejoin
             ? []
@@ -182,7 +185,7 @@ const plugin: Plugin<Membership> = definePlugin({
     if (config.joinDiscovered) {
       // Whoever is linked and no member may be the way into another half of the cluster.
       own(host.on(peerUp, ({ id, type }) => {
-        if (type !== "hyphae" && layer.member(id) === undefined) joiner.start();
+        if (isStranger(type, stateOf(id))) joiner.start();
       }));
       own(needs.sources.each((source) => {
         const following = followSource({
@@ -190,8 +193,8 @@ const plugin: Plugin<Membership> = definePlugin({
           source,
           self: needs.settings.id,
           gossipPort,
-          found: (addresses) => {
-            found.set(source.id, addresses);
+          found: (candidates) => {
+            found.set(source.id, candidates);
             if (layer.swim.liveCount <= 1) joiner.start();
           },
         });
@@ -245,6 +248,7 @@ const plugin: Plugin<Membership> = definePlugin({
       return true;
     });
     contribute(memberStates, gossip);
+    contribute(announcedGossip, { address: port.address });
     contribute(metricsSources, {
       category: "topology",
       gauges: topologyGauges,
@@ -294,20 +298,6 @@ async function bind(
       { cause: error },
     );
   }
-}
-
-/** Where peers may gossip that are linked, and no members yet. At most a few: one leads to the others. */
-function strangersAmong(
-  all: readonly PeerInfo[],
-  layer: Layer,
-  gossipPort: GossipPort,
-): readonly string[] {
-  return all
-    .filter(({ id, type, links }) =>
-      type !== "hyphae" && links.length > 0 && layer.member(id) === undefined
-    )
-    .slice(0, maxStrangers)
-    .flatMap(({ addresses }) => gossipAddresses({ addresses }, gossipPort));
 }
 
 function report(gossip: Gossip, joiner: Joiner): HealthReport {

@@ -162,6 +162,47 @@ Deno.test("whoever is linked, by whatever way, becomes a member", async () => {
   });
 });
 
+Deno.test("whoever is linked says where it gossips, so that ports may be anywhere", async () => {
+  await simulate({ seed: 17 }, async (sim) => {
+    const at = (bindAddress: string) => gossiping({ join: [], bindAddress });
+    const nodes = [
+      await sim.node("a", at("0.0.0.0:0")),
+      await sim.node("b", at("0.0.0.0:0")),
+      await sim.node("c", at("0.0.0.0:1234")),
+    ];
+    const [a, b, c] = nodes;
+    await b!.value.cluster.join(["a:7000"]);
+    await c!.value.cluster.join(["b:7000"]);
+    await sim.until(() => agree(nodes, ["a", "b", "c"]));
+    const told = b!.value.members().map(({ id, gossipAddress }) => [id, gossipAddress]);
+    assert.deepEqual(
+      told.sort(),
+      [a!, c!].map((it) => [it.name, a!.value.membership!.member(it.name)!.address]),
+    );
+  });
+});
+
+Deno.test("a linked node that does not gossip is no trouble, one that says it does and cannot be reached is", async () => {
+  await simulate({ seed: 18 }, async (sim) => {
+    const a = await sim.node("a", gossiping({ join: [] }));
+    const silent = await sim.node("silent", simulatedNode());
+    await a.value.cluster.join(["silent:7000"]);
+    await sim.run(120_000);
+    assert.deepEqual(a.value.health().reasons, []);
+    assert.equal(a.value.members()[0]!.links.length, 1);
+    // Under another key: linked, and no member for ever.
+    const key = new Uint8Array(32).fill(8).toBase64();
+    const other = await sim.node("other", gossiping({ join: [], encryptKey: key }));
+    await a.value.cluster.join(["other:7000"]);
+    await sim.until(() => a.value.health().status === "degraded", 60_000);
+    const { gossipAddress } = a.value.members().find(({ id }) => id === "other")!;
+    const { reason } = a.value.health().reports.swim!;
+    assert.ok(reason!.startsWith(`no member could be joined; ${gossipAddress}: `), reason);
+    await other.stop();
+    await silent.stop();
+  });
+});
+
 Deno.test("a hyphae does not gossip, and no key or another cluster keeps out", async () => {
   await simulate({ seed: 8 }, async (sim) => {
     const nodes = await form(sim, gossiping(), ["a", "b"]);

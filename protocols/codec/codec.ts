@@ -130,7 +130,7 @@ function decodeInner(bytes: Uint8Array): unknown {
 
 /** Replaces the library's views of its input by copies. Extensions have been here before. */
 function ownBytes(value: unknown): unknown {
-  if (value instanceof Uint8Array) return value.slice();
+  if (value instanceof Uint8Array) return new Uint8Array(value);
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
       if (typeof value[i] === "object") value[i] = ownBytes(value[i]);

@@ -191,8 +191,12 @@ export class PlainDecoder {
     if (length === undefined || length > this.#end - this.#at) return undefined;
     const start = this.#at;
     this.#at += length;
-    const end = start + length;
-    return this.#views ? this.#bytes.subarray(start, end) : this.#bytes.slice(start, end);
+    // Not by `subarray` and `slice`: those of a Buffer give Buffers, which share memory.
+    const view = new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + start, length);
+    if (this.#views) return view;
+    const own = new Uint8Array(length);
+    own.set(view);
+    return own;
   }
 
   /** A value whose head has been read up to its length, which took `size` bytes; `extra` count besides. */

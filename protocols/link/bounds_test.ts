@@ -154,6 +154,32 @@ Deno.test("when a stream that waited fills the link again, the others wait on, a
   assert.deepEqual(turns, [[1], [3], [5], [1]]);
 });
 
+Deno.test("credit without measure lets a sender go on, and lets no more wait than without", () => {
+  const limits = { maxFrameBytes: 2048, outputHighWaterBytes: 4096, maxOutputBytes: 10_000 };
+  const pair = Pair.up({ limits }, { limits });
+  const stream = pair.dialer.open(call, noFields, none, true, 0);
+  const grant = new Uint8Array(8);
+  writeU32(grant, 0, stream);
+  writeU32(grant, 4, 0xffff_ffff);
+  const credit = control("link.credit", grant);
+  const unknown = control("link.credit", new Uint8Array(8).fill(0xff));
+  for (let i = 0; i < 100; i++) {
+    pair.dialer.handleBytes(credit, pair.nowMs);
+    pair.dialer.handleBytes(unknown, pair.nowMs);
+  }
+  // The sum overflows nothing: the credit stays, and is worth what it is.
+  let sent = 0;
+  while (pair.dialer.item(stream, new Uint8Array(1000))) sent++;
+  assert(sent >= 3 && sent <= 4, `${sent} items until the link is full`);
+  for (let i = 0; i < 400; i++) {
+    pair.dialer.giveBack(pair.dialer.takeOutput()!);
+    assert.deepEqual(pair.dialerEvents.take(), [["writable", stream]]);
+    while (pair.dialer.item(stream, new Uint8Array(1000)));
+    assert(pair.dialer.outputBytes <= 6000, `${pair.dialer.outputBytes} bytes wait`);
+  }
+  assert.equal(pair.dialer.state, "up");
+});
+
 Deno.test("output is bounded against users that do not wait and peers that do not read", () => {
   const limits = { maxFrameBytes: 2048, outputHighWaterBytes: 4096, maxOutputBytes: 10_000 };
   const pair = Pair.up({ limits }, { limits });

@@ -86,7 +86,7 @@ interface Corpus {
 /** Real conversations: a handshake, and everything that can be said after it. */
 function recordCorpus(): Corpus {
   const handshakes: Uint8Array[] = [];
-  const opening = new Pair();
+  const opening = new Pair({ gossip: "10.0.0.1:7946" });
   const dialled = opening.dialer.takeOutput()!;
   opening.acceptor.handleBytes(dialled, 0);
   const accepted = opening.acceptor.takeOutput()!;

@@ -60,6 +60,7 @@ export class Handshake {
       minVersion: minProtocolVersion,
       node: options.self,
       addresses: options.addresses,
+      ...(options.gossip === undefined ? {} : { gossip: options.gossip }),
       capabilities: options.capabilities,
       limits: {
         maxFrameBytes: limits.maxFrameBytes,

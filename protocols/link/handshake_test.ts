@@ -233,6 +233,18 @@ Deno.test("a malformed hello is refused by field", () => {
     [helloOf({ version: "1" }), /hello\.version/],
     [helloOf({ minVersion: 0x0101 }), /hello\.minVersion/],
     [helloOf({ addresses: new Array(17).fill("x") }), /hello\.addresses/],
+    ...[
+      7946,
+      "",
+      ":7946",
+      "10.0.0.1",
+      "10.0.0.1:0",
+      "h:65536",
+      "tls://h:1",
+      "h:1\n",
+      "h".repeat(300),
+    ]
+      .map((gossip): [Uint8Array, RegExp] => [helloOf({ gossip }), /hello\.gossip: host:port/]),
     [helloOf({ slot: 64 }), /hello\.slot: an integer from 0 to 63/],
     [helloOf({ limits: { maxFrameBytes: 1 } }), /hello\.limits\.maxFrameBytes/],
     [helloOf({ capabilities: { codecs: [3] } }), /hello\.capabilities\.codecs/],

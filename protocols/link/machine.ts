@@ -36,6 +36,8 @@ import {
 export class LinkMachine<Owner = undefined> {
   /** What the link has carried. */
   readonly counters: Readonly<LinkCounters>;
+  /** Bodies of this size and more are not copied by the commands. */
+  readonly referencedBytes: number;
   readonly #counters: LinkCounters;
   readonly #limits: LinkLimits;
   readonly #writer: FrameWriter;
@@ -56,6 +58,7 @@ export class LinkMachine<Owner = undefined> {
       ),
     };
     this.#writer = new FrameWriter(limits.sliceBytes);
+    this.referencedBytes = this.#writer.lanes[0]!.referencedBytes;
     this.counters = this.#counters = {
       messagesSent: 0,
       messagesReceived: 0,
@@ -116,11 +119,6 @@ export class LinkMachine<Owner = undefined> {
     return this.#life.reader.heldBytes + this.#streams.heldBytes;
   }
 
-  /** Bodies of this size and more are not copied by the commands. */
-  get referencedBytes(): number {
-    return this.#writer.lanes[0]!.referencedBytes;
-  }
-
   /** True if something waits for `takeOutput` that is critical, or of the link itself. */
   get urgent(): boolean {
     return this.#writer.urgent;
@@ -144,6 +142,7 @@ export class LinkMachine<Owner = undefined> {
   /** Bytes arrived, in order; they may be reused after the call. Not to be called out of a handler. */
   handleBytes(bytes: Uint8Array, nowMs: number): void {
     this.#life.handleBytes(bytes, nowMs);
+    this.#streams.inbox.chunkRead();
   }
 
   /** The time that `nextTimerMs` named has come, or any other time has. */

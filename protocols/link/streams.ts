@@ -15,7 +15,7 @@
 import type { MessageFields } from "../frame/fields.ts";
 import { FrameError, readU32 } from "../frame/header.ts";
 import type { OutputLane } from "../frame/lane.ts";
-import { kind } from "../frame/prefix.ts";
+import { kind, normalLane } from "../frame/prefix.ts";
 import { PrefixReader } from "../frame/prefix_reader.ts";
 import type { FrameWriter } from "../frame/writer.ts";
 import type { AnnouncedLimits } from "../negotiation/hello.ts";
@@ -41,7 +41,8 @@ const maxCredit = 0x7fff_ffff;
 export class Streams<Owner> {
   /** Set once the peer has said goodbye: it promised no new requests. */
   closedToPeer = false;
-  readonly #inbox: Inbox;
+  /** What arrives, on its way to whole messages. */
+  readonly inbox: Inbox;
   readonly #outbox: Outbox;
   readonly #lanes: readonly OutputLane[];
   readonly #control: OutputLane;
@@ -69,7 +70,7 @@ export class Streams<Owner> {
     ended: () => void,
   ) {
     this.#table = new ExchangeTable(parity);
-    this.#inbox = new Inbox(limits.maxFrameBytes);
+    this.inbox = new Inbox(limits.maxFrameBytes);
     this.#outbox = new Outbox(writer, limits, counters);
     this.#lanes = writer.lanes;
     this.#control = writer.control;
@@ -82,7 +83,7 @@ export class Streams<Owner> {
   /** The handshake is done: this is what both agreed on. */
   start(version: number, peer: AnnouncedLimits, compression: BodyCompression | undefined): void {
     this.#version = version;
-    this.#inbox.compression = compression;
+    this.inbox.compression = compression;
     const maxFrameBytes = Math.min(this.#limits.maxFrameBytes, peer.maxFrameBytes);
     this.#outbox.start(version, maxFrameBytes, compression);
     this.#maxStreams = Math.min(this.#limits.maxStreams, peer.maxStreams);
@@ -97,12 +98,12 @@ export class Streams<Owner> {
 
   /** How many bytes of unfinished messages are kept. */
   get heldBytes(): number {
-    return this.#inbox.heldBytes;
+    return this.inbox.heldBytes;
   }
 
   /** The link is closed: tells of all that was under way, and forgets it. */
   close(reason: LinkCloseReason): void {
-    this.#inbox.clear();
+    this.inbox.clear();
     this.#roomWaiters.clear();
     // Exchanges are used again as soon as they are free, so what matters is copied.
     const lost = this.#table.all().map(({ stream, lane, queuedAt, owner }) => ({
@@ -138,7 +139,7 @@ export class Streams<Owner> {
     if (upload && table.outgoingStreams >= this.#maxStreams) {
       throw new LinkError("overloaded", this.#tooManyStreams());
     }
-    const priority = laneFor(fields);
+    const priority = fields.priority === undefined ? normalLane : laneFor(fields);
     const exchange = table.open(type, priority, upload, this.#windowBytes);
     const { stream } = exchange;
     exchange.owner = owner;
@@ -253,7 +254,7 @@ export class Streams<Owner> {
     switch (prefix.kind) {
       case kind.message:
         if (stream !== 0) throw new FrameError("peer", `a message on stream ${stream}`);
-        this.#handler.message(type, prefix.fields(bytes), this.#inbox.body(prefix, bytes, end));
+        this.#handler.message(type, prefix.fields(bytes), this.inbox.body(prefix, bytes, end));
         return;
       case kind.request:
         this.#handleRequest(type, bytes, end);
@@ -264,7 +265,7 @@ export class Streams<Owner> {
         return;
       case kind.item:
         if (prefix.compressed) prefix.fields(bytes);
-        this.#handleItem(stream, this.#inbox.body(prefix, bytes, end));
+        this.#handleItem(stream, this.inbox.body(prefix, bytes, end));
         return;
       case kind.end: {
         const exchange = this.#table.get(stream);
@@ -284,7 +285,7 @@ export class Streams<Owner> {
 
   /** A fragment arrived. `newer` as for a message. */
   handleFragment(bytes: Uint8Array, start: number, end: number, newer: boolean): void {
-    const whole = this.#inbox.fragment(bytes, start, end);
+    const whole = this.inbox.fragment(bytes, start, end);
     if (whole !== undefined) this.handleMessage(whole.type, whole.bytes, 0, whole.end, newer);
   }
 
@@ -318,16 +319,13 @@ export class Streams<Owner> {
     const { stream, priority, upload } = prefix;
     const table = this.#table;
     if (!table.isPeers(stream)) {
-      throw new FrameError(
-        "peer",
-        `a request on stream ${stream}, which is not the peer's to open`,
-      );
+      throw new FrameError("peer", `a request on stream ${stream}, which is not the peer's`);
     }
     if (table.get(stream) !== undefined) {
       throw new FrameError("peer", `a request on stream ${stream}, which is in use`);
     }
     const fields = prefix.fields(bytes);
-    const body = this.#inbox.body(prefix, bytes, end);
+    const body = this.inbox.body(prefix, bytes, end);
     if (
       this.closedToPeer || table.incoming >= this.#limits.maxExchanges ||
       upload && table.incomingStreams >= this.#maxStreams
@@ -347,7 +345,7 @@ export class Streams<Owner> {
   #handleAnswer(stream: number, bytes: Uint8Array, end: number): void {
     const prefix = this.#prefix;
     const fields = prefix.fields(bytes);
-    const body = this.#inbox.body(prefix, bytes, end);
+    const body = this.inbox.body(prefix, bytes, end);
     const exchange = this.#table.take(stream);
     if (exchange === undefined) return void this.#counters.late++;
     if (exchange.incoming) {

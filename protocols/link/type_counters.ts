@@ -10,8 +10,8 @@
 import { messageTypes } from "../frame/types.ts";
 
 const names: readonly string[] = ["other", ...Object.keys(messageTypes)];
-const highest = Math.max(...Object.values(messageTypes));
-const slots: Uint8Array = new Uint8Array(highest + 1);
+// Of all types that there can be, so that none needs a look at the bound.
+const slots: Uint8Array = new Uint8Array(0x1_0000);
 for (const [at, type] of Object.values(messageTypes).entries()) slots[type] = at + 1;
 
 /** How many slots there are: one for each registered type, and `other`. */
@@ -19,7 +19,7 @@ export const typeSlots: number = names.length;
 
 /** The slot of a type, 0 to {@linkcode typeSlots} - 1; 0 for one that is not registered. */
 export function typeSlot(type: number): number {
-  return slots[type] ?? 0;
+  return slots[type & 0xffff]!;
 }
 
 /** The name of a slot's type, or `other`. */

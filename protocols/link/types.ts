@@ -172,6 +172,8 @@ export interface LinkOptions {
   readonly profiles: ProfileOverrides;
   /** Where this node listens, `scheme://host:port`; announced in hello. */
   readonly addresses: readonly string[];
+  /** Where this node gossips, `host:port`; announced in hello. Absent: it does not, or not yet. */
+  readonly gossip?: string | undefined;
   /** 16 random bytes, new for each link. */
   readonly nonce: Uint8Array;
   /** SHA-256. */

@@ -57,6 +57,11 @@ export interface Hello {
   readonly node: NodeDescription;
   /** Where it listens, `scheme://host:port`. At most 16. */
   readonly addresses: readonly string[];
+  /**
+   * Where it gossips, `host:port` as others should reach it: where to knock, and no more than that.
+   * At most 255 characters. Absent: it does not, or not yet.
+   */
+  readonly gossip?: string;
   /** What its build can do. */
   readonly capabilities: LinkCapabilities;
   /** What it accepts. */

@@ -73,6 +73,7 @@ function readHello(value: unknown): Hello {
       helloLimits.addresses,
       helloLimits.addressLength,
     ),
+    ...(hello.gossip === undefined ? {} : { gossip: hostPort(hello.gossip, "gossip") }),
     capabilities: readCapabilities(hello.capabilities),
     limits: readLimits(hello.limits),
     profiles: readProfiles(hello.profiles),
@@ -180,6 +181,20 @@ function integer(value: unknown, path: string, least: number, most: number): num
     throw new FieldProblem(`${path}: an integer from ${least} to ${most} expected`);
   }
   return value as number;
+}
+
+/** `host:port` or `[v6]:port` of somewhere that can be reached: a host, and no port 0. */
+function hostPort(value: unknown, path: string): string {
+  const match = isText(value, helloLimits.addressLength)
+    ? /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(value as string)
+    : null;
+  const port = Number(match?.[1]);
+  if (match === null || port < 1 || port > 65_535) {
+    throw new FieldProblem(
+      `${path}: host:port of at most ${helloLimits.addressLength} characters expected`,
+    );
+  }
+  return value as string;
 }
 
 function names(value: unknown, path: string): readonly string[] {

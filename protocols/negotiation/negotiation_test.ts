@@ -52,7 +52,7 @@ const override: fc.Arbitrary<ProfileOverride> = fc.record({
 }, { requiredKeys: [], ...plainRecord });
 const pairs = nodeTypes.flatMap((a) => nodeTypes.map((b): PairName => `${a}-${b}`));
 const names = (...all: string[]) => fc.uniqueArray(fc.constantFrom(...all));
-const anyHello: fc.Arbitrary<Hello> = fc.record({
+const helloFields = {
   version: fc.integer({ min: 0x0200, max: 0x0300 }),
   minVersion: fc.integer({ min: 0x0100, max: 0x0200 }),
   node: fc.record({
@@ -77,7 +77,14 @@ const anyHello: fc.Arbitrary<Hello> = fc.record({
   profiles: fc.dictionary(fc.constantFrom(...pairs), override, plainRecord),
   slot: fc.nat(63),
   nonce: fc.uint8Array({ minLength: 16, maxLength: 16 }),
-}, plainRecord);
+};
+const optional = {
+  gossip: fc.constantFrom("10.0.0.1:7946", "[fd00::1]:1", "node-1.example:65535"),
+};
+const anyHello: fc.Arbitrary<Hello> = fc.record({ ...helloFields, ...optional }, {
+  requiredKeys: Object.keys(helloFields) as (keyof typeof helloFields)[],
+  ...plainRecord,
+});
 const encryption = fc.constantFrom(...encryptionLevels);
 
 Deno.test("both sides always come to the same, whatever their hellos", () => {
@@ -251,7 +258,10 @@ Deno.test("a hello survives the wire", () => {
 
 Deno.test("mutated hellos are read or refused by field, never thrown", () => {
   const good = encodeHello(
-    hello("a", { profiles: { "sclerotia-hyphae": { validation: "basic" } } }),
+    hello("a", {
+      gossip: "10.0.0.1:7946",
+      profiles: { "sclerotia-hyphae": { validation: "basic" } },
+    }),
   );
   fc.assert(
     fc.property(

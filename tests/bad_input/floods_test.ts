@@ -8,6 +8,7 @@ import { messageTypes } from "@mycnet/protocols/frame";
 import { encodeNotices, maxNotices, type Notice } from "@mycnet/protocols/delivery";
 import { protocolVersion } from "@mycnet/protocols/negotiation";
 import { clusterTest } from "../harness/leaks.ts";
+import { rootPath, startDeno, taskPermissions } from "../harness/processes.ts";
 import { control, joined, message, Rude } from "./rude.ts";
 import { Guarded, Impostor, Stranger, tcpNode } from "./stranger.ts";
 
@@ -355,3 +356,41 @@ clusterTest("what was captured is worth nothing again: not a link, not a message
   assert.deepEqual(seen, ["pay"]);
   await target.assertUnharmed();
 });
+
+clusterTest(
+  "a process whose peer never reads stays near its bound, and goes on answering others",
+  async () => {
+    const program = `${rootPath}tests/bad_input/flooding_node.ts`;
+    await using child = startDeno(["run", ...taskPermissions("demo"), program]);
+    const address = await child.json(
+      "where it listens",
+      ({ event, address }) =>
+        event === "listens" ? `${address}`.replace(/^\w+:\/\//, "") : undefined,
+    );
+    using friend = await Rude.admitted(address, "friend");
+    using rude = await Rude.admitted(address);
+    let asked = 0;
+    const flooded = await during(
+      child.json("what that has cost", (line) => line.event === "flooded" ? line : undefined),
+      5,
+      async () => {
+        // It is alive, for all that can be heard of it.
+        await rude.write(control("link.ping", new Uint8Array(4)));
+        await friend.write(message("request", 1 + 2 * asked, custom, { route: "friend" }));
+        await friend.until(() => (friend.frames.get(custom) ?? 0) > asked);
+        asked++;
+      },
+    );
+    const { refused, grown, linked } = flooded as unknown as {
+      readonly refused: Readonly<Record<string, number>>;
+      readonly grown: number;
+      readonly linked: boolean;
+    };
+    assert.ok(linked, "the link was given up before the memory could be seen");
+    assert.deepEqual(Object.keys(refused), ["overloaded"]);
+    // 4 MiB in the link, 16 MiB in the window of what is to be acknowledged, and what is not collected yet.
+    assert.ok(grown < 64 * 1024 * 1024, `${grown} bytes`);
+    assert.ok(refused.overloaded! > 39_000, `${refused.overloaded} of 40,000 were refused`);
+    assert.ok(asked > 10, `a friend was answered ${asked} times`);
+  },
+);

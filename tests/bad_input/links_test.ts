@@ -218,10 +218,11 @@ clusterTest("a peer that does not read makes senders wait, and costs bounded mem
   // It answers no check from here on, either, since it reads none.
   const bytes = new Uint8Array(256 * 1024);
   const before = Deno.memoryUsage().rss;
+  const options = { wait: false, reliability: "best-effort" } as const;
   let sent = 0;
   let failure: unknown;
   while (failure === undefined && sent < 4000) {
-    await target.node.send("deaf", "custom.flood", bytes, { wait: false })
+    await target.node.send("deaf", "custom.flood", bytes, options)
       .then(() => sent++, (error) => failure = error);
   }
   assert.equal((failure as { code?: string }).code, "overloaded");
@@ -239,6 +240,35 @@ clusterTest("a peer that does not read makes senders wait, and costs bounded mem
   assert.equal(down.node, "deaf");
   await target.assertUnharmed();
 });
+
+clusterTest(
+  "what a peer that does not read should acknowledge is bounded, and ends as undelivered",
+  async () => {
+    await using target = await guarded();
+    using impostor = await Impostor.connect(target.address, { id: "deaf" });
+    assert.equal(await impostor.shake(), undefined);
+    assert.equal((await target.event("link_up")).node, "deaf");
+    const bytes = new Uint8Array(256 * 1024);
+    const options = { wait: false, reliability: "high" } as const;
+    const codes: Promise<string>[] = [];
+    let full = false;
+    while (!full && codes.length < 4000) {
+      const code = target.node.send("deaf", "custom.flood", bytes, options)
+        .then(() => "delivered", (error: { code: string }) => error.code);
+      codes.push(code);
+      void code.then((it) => full ||= it === "overloaded");
+      // A turn of the event loop, in which the link writes what it can.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // Nobody said that it was handled: not the window's worth that was sent, nor the first that was not.
+    const ends = await Promise.all(codes);
+    assert.equal(ends.pop(), "overloaded");
+    assert.deepEqual(new Set(ends), new Set(["undelivered"]));
+    assert.ok(ends.length * bytes.length <= 16 * 1024 * 1024, `${ends.length} messages were taken`);
+    assert.equal((await target.event("link_down")).node, "deaf");
+    await target.assertUnharmed();
+  },
+);
 
 clusterTest("thousands of strangers with nonsense leave nothing behind", async () => {
   await using target = await guarded();

@@ -91,7 +91,8 @@ export class Guarded implements AsyncDisposable {
   async assertUnharmed(): Promise<void> {
     assert.equal(await this.node.client(echo).say("still there"), "still there");
     assert.equal(linkTo(this.node, this.friend.id), this.#link);
-    assert.equal(this.node.health().status, "healthy");
+    const { status, reasons } = this.node.health();
+    assert.deepEqual([status, reasons], ["healthy", []]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -121,7 +121,7 @@ clusterTest("a wrong SHA-256 puts nothing in place, and the transfer is gone", a
   await Deno.writeTextFile(`${nodes.shared}/kept`, "as it was");
   const transfer = "ab".repeat(16);
   const file = `/api/v1/files/bob?path=kept&transfer=${transfer}`;
-  const put = await nodes.ask(`${file}&offset=0&total=5`, { method: "PUT", body: "12345" });
+  const put = await nodes.ask(`${file}&offset=0&end=5`, { method: "PUT", body: "12345" });
   assert.deepEqual(await put.json(), { bytes: 5 });
   assert.deepEqual(await (await nodes.ask(`${file}&op=have`)).json(), { bytes: 5 });
   const commit = (sha256: string, bytes = 5) =>
@@ -138,7 +138,7 @@ clusterTest("a wrong SHA-256 puts nothing in place, and the transfer is gone", a
   assert.equal((await (await commit("0".repeat(64))).json()).code, "not_found");
 
   // A commit whose answer was lost may be asked again.
-  await (await nodes.ask(`${file}&offset=0&total=5`, { method: "PUT", body: "12345" })).json();
+  await (await nodes.ask(`${file}&offset=0&end=5`, { method: "PUT", body: "12345" })).json();
   const right = hashOf(new TextEncoder().encode("12345"));
   for (let i = 0; i < 2; i++) {
     const answer = await commit(right);
@@ -243,7 +243,7 @@ clusterTest(
         return new Promise(() => {});
       },
     }, { highWaterMark: 0 });
-    const first = nodes.ask(`${route}&offset=0&total=${bytes.length}`, {
+    const first = nodes.ask(`${route}&offset=0&end=${bytes.length}`, {
       method: "PUT",
       body: stuck,
       duplex: "half",
@@ -251,7 +251,7 @@ clusterTest(
     await begun.promise;
     const have = async () => (await (await nodes.ask(`${route}&op=have`)).json()).bytes as number;
     while (await have() < 100_000);
-    const rest = await nodes.ask(`${route}&offset=100000&total=${bytes.length}`, {
+    const rest = await nodes.ask(`${route}&offset=100000&end=${bytes.length}`, {
       method: "PUT",
       body: bytes.slice(100_000),
     });

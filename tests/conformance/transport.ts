@@ -82,6 +82,28 @@ export function transportConformance(subject: TransportCase): void {
     assertSameBytes(end.bytes, sent);
   });
 
+  test("hands over plain bytes, so that a slice of them is a copy", async () => {
+    await using a = await start("node-a");
+    await using b = await start("node-b");
+    const [near, far] = await pair(b.value, a.value);
+    const slices: Uint8Array[] = [];
+    const kinds = new Set<unknown>();
+    const reader = new RecordingEnd(far, (bytes) => {
+      kinds.add(Object.getPrototypeOf(bytes));
+      slices.push(bytes.slice());
+      bytes.fill(0); // What becomes of a buffer that is reused.
+    });
+    const sent = pattern(300_000);
+    await new RecordingEnd(near).write(sent);
+    await reader.received(sent.length);
+    assertSameBytes(joined(slices), pattern(sent.length));
+    assert.deepEqual(
+      [...kinds],
+      [Uint8Array.prototype],
+      "nothing that acts otherwise, as a Buffer",
+    );
+  });
+
   test("calls written after write has returned, and takes one write at a time", async () => {
     await using a = await start("node-a");
     await using b = await start("node-b");
@@ -306,6 +328,16 @@ export function transportConformance(subject: TransportCase): void {
     assert.equal(far.remoteAddress, near.localAddress);
     assert.equal(near.encryption, far.encryption);
   });
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
 }
 
 /** Writes as much and as fast as it may. */

@@ -108,12 +108,18 @@ scenario(
     };
     const told: number[] = [];
     const undelivered: number[] = [];
+    /** No link could be had for them: none of their bytes left. */
+    const unsent: number[] = [];
     const tell = async () => {
       for (let id = 0; id < 60; id++) {
         a.value.send("b", "custom.high", number(id, 100 + 4000 * (id % 3)), { reliability: "high" })
           .then(() => told.push(id), (error) => {
-            assert.equal(codeOf(error), "undelivered", `${error}`);
-            undelivered.push(id);
+            const code = codeOf(error);
+            if (code === "undelivered") undelivered.push(id);
+            else {
+              assert.ok(code !== undefined && broken.has(code), `${error}`);
+              unsent.push(id);
+            }
           });
         await a.value.send("b", "custom.guaranteed", number(id, 200), {
           reliability: "guaranteed",
@@ -157,7 +163,9 @@ scenario(
     ]);
     working = false;
     await cutting;
-    await sim.until(() => told.length + undelivered.length === 60 && guaranteed.length >= 60);
+    await sim.until(() =>
+      told.length + undelivered.length + unsent.length === 60 && guaranteed.length >= 60
+    );
     await sim.run(5000);
 
     assert.ok(cuts > 10, `only ${cuts} cuts`);
@@ -171,6 +179,7 @@ scenario(
     for (const id of told) {
       assert.ok(high.includes(id), `message ${id} was acknowledged and not handled`);
     }
+    for (const id of unsent) assert.ok(!high.includes(id), `message ${id} was handled unsent`);
     assert.equal(kept.length, transferBytes);
     assert.ok(
       kept.every((byte, at) => byte === byteAt(at)),

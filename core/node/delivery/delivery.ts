@@ -385,7 +385,7 @@ function listen(
 ): void {
   const abort = () => {
     // Once it has left it may be sent again; its sender may change the bytes from now on.
-    if (!lane.withdraw(message)) message.body = message.body.slice();
+    if (!lane.withdraw(message)) message.body = copyOf(message.body);
     fail(message, aborted(signal), counters);
   };
   signal.addEventListener("abort", abort, { once: true });

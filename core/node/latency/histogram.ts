@@ -48,13 +48,14 @@ export class Histogram {
     return this.#sumMs;
   }
 
-  /** Counts a duration in milliseconds. One that is negative or not finite is none. */
-  record(ms: number): void {
+  /** Counts a duration in milliseconds, so many times. One that is negative or not finite is none. */
+  record(ms: number, times = 1): void {
     if (!(ms >= 0 && ms < Infinity)) return;
     const us = ms * 1000;
-    this.#counts[us >= longestUs ? bucketCount - 1 : bucketOf(us <= 1 ? 1 : Math.ceil(us))]!++;
-    this.#count++;
-    this.#sumMs += ms;
+    this.#counts[us >= longestUs ? bucketCount - 1 : bucketOf(us <= 1 ? 1 : Math.ceil(us))]! +=
+      times;
+    this.#count += times;
+    this.#sumMs += ms * times;
   }
 
   /** Adds what another has counted. */

@@ -28,12 +28,12 @@ export class LatencyMeter {
   #before = new Histogram();
   #windowEndMs = -Infinity;
 
-  /** A request of this type was answered after `ms`, at the monotonic time `nowMs`. */
-  record(type: number, ms: number, nowMs: number): void {
+  /** So many requests of this type were answered after `ms`, at the monotonic time `nowMs`. */
+  record(type: number, ms: number, nowMs: number, times = 1): void {
     if (nowMs >= this.#windowEndMs) this.#turn(nowMs);
     const slot = typeSlot(type);
-    (this.#byType[slot] ??= new Histogram()).record(ms);
-    this.#recent.record(ms);
+    (this.#byType[slot] ??= new Histogram()).record(ms, times);
+    this.#recent.record(ms, times);
   }
 
   /** Percentiles of the recent past in milliseconds; each undefined when nothing was answered in it. */

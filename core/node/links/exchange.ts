@@ -16,6 +16,7 @@ import type {
 } from "../../contracts/peers.ts";
 import { type MessageFields, noFields } from "@mycnet/protocols/frame";
 import type { ResetCode } from "@mycnet/protocols/link";
+import { copyOf } from "../slab.ts";
 
 /** What an exchange asks of its link. */
 export interface ExchangeOwner {
@@ -103,5 +104,5 @@ export class LinkExchange implements IncomingExchange {
  * more is copied, unless it was given away. Smaller ones the machine copies itself, at once.
  */
 export function kept(body: Uint8Array, given: boolean, referencedBytes: number): Uint8Array {
-  return given || body.length < referencedBytes ? body : body.slice();
+  return given || body.length < referencedBytes ? body : copyOf(body);
 }

@@ -29,8 +29,8 @@ export interface ExchangesSetup {
   readonly log: Logger;
   /** Sends what was queued. False: the link is full. */
   wrote(): boolean;
-  /** The one answer to a request of this side arrived. */
-  answered(type: number, askedMs: number): void;
+  /** The answers to so many requests of this side arrived, which were asked in the same turn. */
+  answered(type: number, askedMs: number, times: number): void;
 }
 
 /** The exchanges of one link. */
@@ -41,6 +41,10 @@ export class Exchanges implements ExchangeOwner {
   #serving: LinkExchange | undefined;
   /** How that one ended meanwhile. */
   #servingEnded: EndReason | undefined;
+  // Answers of this read that have not been told: nearly all are to one turn's requests of one type.
+  #answers = 0;
+  #answersType = 0;
+  #answersAskedMs = 0;
 
   /** None at first. */
   constructor(setup: ExchangesSetup) {
@@ -168,6 +172,13 @@ export class Exchanges implements ExchangeOwner {
     this.#setup.log.error("A message handler threw.", { type, error: describe(error) });
   }
 
+  /** All that was read is handled. */
+  tellAnswers(): void {
+    if (this.#answers === 0) return;
+    this.#setup.answered(this.#answersType, this.#answersAskedMs, this.#answers);
+    this.#answers = 0;
+  }
+
   // What exchanges ask.
 
   item(stream: number, body: Uint8Array, given: boolean): boolean {
@@ -219,7 +230,14 @@ export class Exchanges implements ExchangeOwner {
 
   #answered(exchange: LinkExchange): void {
     exchange.over = true;
-    if (exchange.askedMs >= 0) this.#setup.answered(exchange.type, exchange.askedMs);
+    const { type, askedMs } = exchange;
+    if (askedMs < 0) return;
+    if (type !== this.#answersType || askedMs !== this.#answersAskedMs) {
+      this.tellAnswers();
+      this.#answersType = type;
+      this.#answersAskedMs = askedMs;
+    }
+    this.#answers++;
   }
 
   /** @param exchange undefined for the one whose handler is at work, which is told afterwards. */

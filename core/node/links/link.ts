@@ -40,6 +40,7 @@ import { describe, Exchanges, translate } from "./exchanges.ts";
 import { linkInfo } from "./info.ts";
 import type { LatencyMeter } from "../latency/meter.ts";
 import { Room } from "./room.ts";
+import { Staging } from "./staging.ts";
 import { LazyTimer } from "./timer.ts";
 import { type Batch, LinkWriter } from "./writer.ts";
 
@@ -109,7 +110,9 @@ export class Link implements PeerLink {
   readonly #writer: LinkWriter;
   readonly #timer: LazyTimer;
   readonly #room: Room;
+  readonly #staging: Staging;
   readonly #resolveGone: () => void;
+  #peer: NodeDescription | undefined;
   #compression: ZstdCompression | undefined;
   #closeTimer: Timer | undefined;
   #isGone = false;
@@ -149,6 +152,7 @@ export class Link implements PeerLink {
       batch: setup.batch,
       took: () => this.#room.made(),
     });
+    this.#staging = new Staging(this.#machine.counters);
     this.#timer = new LazyTimer(host, () => this.#tick());
     this.#room = new Room(() => this.#machine.full);
     this.#exchanges = new Exchanges({
@@ -158,8 +162,8 @@ export class Link implements PeerLink {
       log: host.log.with({ link: setup.id }),
       wrote: () => this.#wrote(),
       // Both times were read for a whole turn and a whole read anyway: a clock for each costs more.
-      answered: (type, askedMs) =>
-        setup.latency.record(type, this.heardAtMs - askedMs, this.heardAtMs),
+      answered: (type, askedMs, times) =>
+        setup.latency.record(type, this.heardAtMs - askedMs, this.heardAtMs, times),
     });
   }
 
@@ -176,7 +180,7 @@ export class Link implements PeerLink {
 
   /** The node at the other end. Before the handshake is done, there is none. */
   get peer(): NodeDescription {
-    const peer = this.#machine.peer;
+    const peer = this.#peer ??= this.#machine.peer;
     if (peer === undefined) throw new MycnetError("internal", `link ${this.id} is not up yet`);
     return peer;
   }
@@ -284,10 +288,7 @@ export class Link implements PeerLink {
     return now - this.#idleSinceMs;
   }
 
-  /**
-   * The time, read once a turn of the event loop: all that it tells the machine is
-   * that there is traffic, and a reading for each request would be felt.
-   */
+  /** The time, read once a turn: all that it tells the machine is that there is traffic. */
   #turnMs(): number {
     if (this.#turnStartMs === undefined) {
       this.#turnStartMs = this.#host.now();
@@ -300,13 +301,15 @@ export class Link implements PeerLink {
 
   #data(bytes: Uint8Array): void {
     this.heardAtMs = this.#host.now();
+    this.#writer.heard();
     try {
-      this.#machine.handleBytes(bytes, this.heardAtMs);
+      this.#machine.handleBytes(this.#staging.place(bytes), this.heardAtMs);
     } catch (error) {
       // The machine answers bad input itself: what it throws is a mistake of ours, and costs this link alone.
       this.#host.log.error("A link failed on input.", { link: this.id, error: describe(error) });
       this.destroy("internal error");
     }
+    this.#exchanges.tellAnswers();
     this.#acted();
   }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import type { Connection } from "../../contracts/transport.ts";
 import { FakeHost } from "../fakes_test.ts";
 import { type Batch, LinkWriter, type OutputSource } from "./writer.ts";
@@ -60,6 +61,31 @@ class Bench implements OutputSource {
     written();
   }
 }
+
+Deno.test("of what a read brings, the first 12 KiB of answers do not wait for the rest; once a read", async () => {
+  const bench = new Bench();
+  bench.writer.heard();
+  bench.queue(12 * 1024 - 1);
+  assert.deepEqual(bench.writes, []);
+  bench.queue(1);
+  assert.deepEqual(bench.writes, [1000]);
+  bench.outputBytes = 0;
+  bench.written();
+  bench.queue(20_000);
+  assert.deepEqual(bench.writes, [1000], "the rest waits for the end of the turn");
+  await undefined;
+  assert.deepEqual(bench.writes, [1000, 1000]);
+});
+
+Deno.test("where company is waited for, a read hurries nothing", async () => {
+  const bench = new Bench({ delayMs: 5 });
+  bench.writer.heard();
+  bench.queue(20_000);
+  await undefined;
+  assert.deepEqual(bench.writes, []);
+  await bench.host.advance(5);
+  assert.deepEqual(bench.writes, [1000]);
+});
 
 Deno.test("what is queued in one turn is written at its end, in slices, one write at a time", async () => {
   const bench = new Bench();
@@ -138,16 +164,18 @@ Deno.test("a connection that is gone leaves no timer behind", () => {
 });
 
 Deno.test("bytes are the sender's to change once they are sent, unless it gave them away", async () => {
-  for (const given of [false, true]) {
+  const own = () => new Uint8Array(300_000);
+  const buffer = () => Buffer.alloc(300_000); // Its own slice is no copy.
+  for (const [made, given] of [[own, false], [buffer, false], [own, true]] as const) {
     await using t = await linked();
-    const body = new Uint8Array(300_000).fill(1);
+    const body = made().fill(1);
     let arrived: Uint8Array | undefined;
     t.b.handlers.set(type, { message: (_link, _fields, body) => arrived = body.slice() });
     t.a.link.send(type, noFields, body, given);
     // Kept apart by the promise about bytes that were given: nobody may do this to those.
     if (!given) body.fill(2);
     await t.host.until(() => arrived !== undefined);
-    assert.deepEqual(arrived, new Uint8Array(300_000).fill(1));
+    assert.ok(arrived!.length === 300_000 && arrived!.every((byte) => byte === 1));
   }
 });
 

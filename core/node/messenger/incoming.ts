@@ -19,7 +19,7 @@ import {
 import { Bag } from "../bag.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { handleKeyed, type KeyedRequests } from "../keyed/mod.ts";
-import { copyOf } from "../slab.ts";
+import { ownOf } from "../slab.ts";
 import type { Tracing } from "../tracing/mod.ts";
 import { Serving, type ServingSetup } from "./serving.ts";
 
@@ -53,6 +53,7 @@ export class Incoming implements Disposable {
   readonly #keyed: KeyedRequests;
   readonly #receiving: Disposable;
   #messagesHandled = 0;
+  #disposed = false;
 
   /** Handles nothing at first. */
   constructor(
@@ -105,6 +106,7 @@ export class Incoming implements Disposable {
 
   /** Aborts what is being handled, handles no more. */
   [Symbol.dispose](): void {
+    this.#disposed = true;
     this.#receiving[Symbol.dispose]();
     for (const serving of this.#serving) serving.stop();
     for (const { registration } of this.#types.values()) registration[Symbol.dispose]();
@@ -143,8 +145,14 @@ export class Incoming implements Disposable {
     }
     this.#messagesHandled++;
     const serving = new Serving(this.#messages, link.peer, known.name, fields, undefined);
-    this.#serving.add(serving);
-    serving.run(known.handler, copyOf(body));
+    serving.run(known.handler, ownOf(body));
+    if (!serving.over) this.#keep(serving);
+  }
+
+  /** Keeps what its handler is not done with: those that answer at once never get here. */
+  #keep(serving: Serving): void {
+    if (this.#disposed) serving.stop();
+    else this.#serving.add(serving);
   }
 
   /** A message that is acknowledged. */
@@ -158,8 +166,8 @@ export class Incoming implements Disposable {
     if (this.#messagesHandled >= maxHandled) return "busy";
     this.#messagesHandled++;
     const serving = new Serving(this.#messages, from, known.name, fields, undefined, message);
-    this.#serving.add(serving);
-    serving.run(known.handler, copyOf(body));
+    serving.run(known.handler, ownOf(body));
+    if (!serving.over) this.#keep(serving);
     if (level === "high") return "taken";
     if (!serving.over) return serving.finished();
     return serving.failure === undefined ? "taken" : Promise.reject(serving.failure);
@@ -172,13 +180,13 @@ export class Incoming implements Disposable {
     body: Uint8Array,
   ): IncomingHandlers | undefined {
     const serving = new Serving(this.#requests, exchange.link.peer, name, fields, exchange);
-    this.#serving.add(serving);
     const { idempotencyKey: key } = fields;
     const keyed = key === undefined
       ? undefined
       : handleKeyed(this.#keyed, exchange.link.peer.id, name, key, body, handler);
-    serving.run(keyed?.handler ?? handler, copyOf(body));
+    serving.run(keyed?.handler ?? handler, ownOf(body));
     if (serving.over) return undefined;
+    this.#keep(serving);
     return keyed === undefined ? serving : keyed.handlers(serving);
   }
 }

@@ -6,7 +6,7 @@ import { decode, encode } from "@mycnet/protocols/codec";
 import type { MessageFields } from "@mycnet/protocols/frame";
 import type { ResetCode } from "@mycnet/protocols/link";
 import type { Deadline } from "../deadlines.ts";
-import { copyOf } from "../slab.ts";
+import { ownOf } from "../slab.ts";
 
 /** The longest failure message that is passed on, in characters. */
 const maxMessage = 1000;
@@ -78,7 +78,7 @@ export class PendingRequest implements ExchangeHandlers {
   response(_fields: MessageFields, body: Uint8Array): void {
     if (!this.#settle()) return;
     this.#span?.end();
-    this.#resolve(copyOf(body));
+    this.#resolve(ownOf(body));
   }
 
   failure(_fields: MessageFields, body: Uint8Array): void {

@@ -305,3 +305,30 @@ Deno.test("the bounds of links and peers hold though all shake hands at once", a
   for (const { self } of linked) assert.equal(ups(self.id), 2);
   await finish(net, a, ...others);
 });
+
+Deno.test("a hello tells where its sender gossips by then, and the last one counts", async () => {
+  const net = new FakeNet();
+  const where: { now?: string } = {};
+  const a = new FakeNode(net, "a", { gossip: () => "10.0.0.1:7946" });
+  const b = new FakeNode(net, "b", { gossip: () => where.now });
+  const link = async () => {
+    assert.equal(await outcome(net, b.peers.connect("memory://a")), undefined);
+    await net.host.until(() => a.linked("b"));
+  };
+  const unlink = async () => {
+    await outcome(net, b.peers.disconnect("a", "for the test"));
+    await net.host.until(() => !a.linked("b") && !b.linked("a"));
+  };
+  await link();
+  assert.equal(b.peers.get("a")?.gossipAddress, "10.0.0.1:7946");
+  assert.ok(!("gossipAddress" in a.peers.get("b")!), "it did not gossip yet");
+  await unlink();
+  where.now = "10.0.0.2:9000";
+  await link();
+  assert.equal(a.peers.get("b")?.gossipAddress, "10.0.0.2:9000");
+  await unlink();
+  delete where.now;
+  await link();
+  assert.ok(!("gossipAddress" in a.peers.get("b")!));
+  await finish(net, a, b);
+});

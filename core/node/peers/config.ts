@@ -77,7 +77,7 @@ export interface PeersConfig {
   readonly backoff: BackoffConfig;
   /** Rounds over a node's addresses before a dial on demand fails. Kept seeds are dialled for ever. Default 3. */
   readonly dialAttempts: number;
-  /** Links to one peer, draining ones included. Default 4. */
+  /** Links to one peer, draining ones included, and one more while it takes the place of another. Default 4. */
   readonly linksPerPeer: number;
   readonly pool: PoolConfig;
   readonly link: LinkConfig;

@@ -42,6 +42,8 @@ export interface ConnectionsSetup {
   readonly handlers: ReadonlyMap<number, MessageHandler>;
   /** Where this node listens now. */
   addresses(): readonly string[];
+  /** Where it gossips now, if it does. */
+  gossip?(): string | undefined;
   /** The node's own say about a hello. */
   admit(hello: Hello): Refusal | undefined;
   /** Told of links that were never up, too. */
@@ -223,6 +225,7 @@ export class Connections {
         capabilities,
         profiles,
         addresses: this.#setup.addresses(),
+        gossip: this.#setup.gossip?.(),
         nonce: host.randomBytes(16),
         digest: sha256,
         limits,

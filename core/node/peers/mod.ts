@@ -4,5 +4,6 @@
  */
 export { default as peersPlugin } from "./plugin.ts";
 export type { CommunicationMetrics } from "./metrics.ts";
-export { NodePeers, type NodePeersSetup } from "./peers.ts";
+export { NodePeers } from "./peers.ts";
+export type { NodePeersSetup } from "./setup.ts";
 export type { BackoffConfig, HealthCheckConfig, PeersConfig } from "./config.ts";

@@ -16,6 +16,8 @@ export class Peer {
   description: NodeDescription;
   /** Where its last hello said it listens: checked, at most 16. */
   announced: readonly string[];
+  /** Where its last hello said that it gossips. */
+  gossip: string | undefined;
   state: NodeState = "alive";
   /** Links that are up or draining. */
   readonly links: Link[] = [];
@@ -95,6 +97,7 @@ export class Peer {
       state,
       health: this.health(state),
       addresses,
+      ...(this.gossip === undefined ? {} : { gossipAddress: this.gossip }),
       links: this.links.map((link) => link.info),
       lastSeen: Math.max(this.lastSeen, ...heard),
     };

@@ -12,25 +12,20 @@
 import type {
   LinkUse,
   MessageHandler,
-  NodeState,
   PeerHint,
   PeerInfo,
   PeerLink,
   Peers,
 } from "../../contracts/peers.ts";
-import type { Connection, Transport } from "../../contracts/transport.ts";
+import type { Connection } from "../../contracts/transport.ts";
 import type { HealthReport } from "../../contracts/health.ts";
 import { MycnetError } from "../../kernel/errors.ts";
-import type { Host } from "../../kernel/host.ts";
-import type { NodeDescription } from "@mycnet/protocols/identity";
 import type { LinkCloseReason } from "@mycnet/protocols/link";
-import type { LinkCapabilities, ProfileOverrides } from "@mycnet/protocols/negotiation";
 import type { Link } from "../links/mod.ts";
 import { isAddress, parseAddress } from "./address.ts";
 import { Backoff } from "./backoff.ts";
 import { AddressBook } from "./book.ts";
 import { Demands } from "./demands.ts";
-import type { PeersConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { Dialler } from "./dialler.ts";
 import { Keeper } from "./keeper.ts";
@@ -41,25 +36,9 @@ import type { CommunicationMetrics } from "./metrics.ts";
 import { unseenPeer } from "./peer.ts";
 import { RefusalLog } from "./refusals.ts";
 import { LinkPool } from "./pool.ts";
+import type { NodePeersSetup } from "./setup.ts";
 import { PeerTable } from "./table.ts";
 import { Waiting } from "./waiting.ts";
-
-/** What the peers of a node are made with. */
-export interface NodePeersSetup {
-  readonly host: Host;
-  readonly self: NodeDescription;
-  readonly config: PeersConfig;
-  readonly capabilities: LinkCapabilities;
-  readonly profiles: ProfileOverrides;
-  /** Links in all. */
-  readonly maxConnections: number;
-  /** For connecting, and again for the handshake, in ms. */
-  readonly connectionTimeoutMs: number;
-  /** The transports that run now. */
-  transports(): Iterable<Transport>;
-  /** What membership says of a node. Absent: links alone tell. */
-  stateOf?(id: string): NodeState | undefined;
-}
 
 /** The peers of one node. Dispose of it to say goodbye to all. */
 export class NodePeers implements Peers, AsyncDisposable {
@@ -107,6 +86,7 @@ export class NodePeers implements Peers, AsyncDisposable {
       maxHandshakes: config.maxHandshakes,
       handlers: this.#handlers,
       addresses: () => [...setup.transports()].flatMap(({ addresses }) => addresses),
+      gossip: () => setup.gossip?.(),
       admit: (hello) => this.#table.admit(hello),
       events: {
         up: (link, hello) => {

@@ -7,7 +7,7 @@ import { discovery } from "../../contracts/discovery.ts";
 import { healthSources } from "../../contracts/health.ts";
 import { identity } from "../../contracts/identity.ts";
 import { metricFamilies, metricsSources } from "../../contracts/metrics.ts";
-import { memberStates, type Peers, peers } from "../../contracts/peers.ts";
+import { announcedGossip, memberStates, type Peers, peers } from "../../contracts/peers.ts";
 import { settings } from "../../contracts/settings.ts";
 import { transport } from "../../contracts/transport.ts";
 import { definePlugin } from "../../kernel/define_plugin.ts";
@@ -32,11 +32,13 @@ const plugin: Plugin<Peers> = definePlugin({
     transports: live(transport),
     sources: live(discovery),
     states: live(memberStates),
+    gossips: live(announcedGossip),
   },
   config: peersConfig,
   setup(scope): Peers {
     const { config, host } = scope;
-    const { settings, identity: { self }, databases, transports, sources, states } = scope.needs;
+    const { settings, identity: { self }, databases, transports, sources, states, gossips } =
+      scope.needs;
     const node = new NodePeers({
       host,
       self,
@@ -54,6 +56,7 @@ const plugin: Plugin<Peers> = definePlugin({
       connectionTimeoutMs: settings.connectionTimeoutMs,
       transports: () => transports,
       stateOf: (id) => memberState(states, id),
+      gossip: () => [...gossips][0]?.address,
     });
     scope.own({
       [Symbol.asyncDispose]: () =>

@@ -168,6 +168,26 @@ Deno.test("there are never more links to a peer than there may be", async () => 
   await t.finish();
 });
 
+for (const linksPerPeer of [1, 3]) {
+  Deno.test(`all of ${linksPerPeer} links lost unnoticed by the other side: a new one is had at the first try`, async () => {
+    const t = await linked({ linksPerPeer, pool: { warm: linksPerPeer } });
+    await t.net.host.until(() => t.links(t.b, "a").length === linksPerPeer);
+    for (const { acceptor } of t.net.open) acceptor.reading = false;
+    for (const link of [...t.links(t.a, "b")]) {
+      assert.equal(link.state, "up");
+      void t.a.peers.link("b")!.destroy("lost");
+    }
+    assert.equal(t.links(t.a, "b").length, 0);
+    const link = await settled(t.net, t.a.peers.connect("b"));
+    assert.equal(t.links(t.b, "a").length, linksPerPeer + 1, "one more, for a while");
+    await t.net.host.advance(10_000);
+    assert.ok(link.usable);
+    // The pool was refused the others, rested, and makes them good with a sweep.
+    await t.net.host.until(() => t.links(t.b, "a").length === linksPerPeer, 20_000);
+    await t.finish();
+  });
+}
+
 Deno.test("a peer that takes no further link is not asked again at once", async () => {
   const net = new FakeNet();
   const a = new FakeNode(net, "a");

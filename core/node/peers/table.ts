@@ -95,7 +95,7 @@ export class PeerTable implements Disposable {
           `try again when it has stopped`,
       };
     }
-    if (generation === known && peer.links.length >= linksPerPeer) {
+    if (generation === known && this.#isFull(peer, hello.slot)) {
       return { code: "full", message: `there are ${linksPerPeer} links between us already` };
     }
     return undefined;
@@ -114,7 +114,7 @@ export class PeerTable implements Disposable {
     }
     // Many may have been let in to shake hands before the first of them was up.
     const full = peer?.description.generation === node.generation
-      ? peer.links.length >= this.#setup.linksPerPeer
+      ? this.#isFull(peer, link.slot)
       : peer === undefined && this.#peers.size >= this.#setup.maxPeers && !this.#forgetOne();
     if (full) {
       link.goodbye("superseded", "there are as many links or peers here as there may be");
@@ -127,6 +127,7 @@ export class PeerTable implements Disposable {
     }
     peer.description = node;
     peer.announced = announced;
+    peer.gossip = hello.gossip;
     peer.state = "alive";
     peer.links.push(link);
     host.emit(linkUp, link);
@@ -173,6 +174,17 @@ export class PeerTable implements Disposable {
       for (const timer of timers.values()) timer[Symbol.dispose]();
       timers.clear();
     }
+  }
+
+  /**
+   * Whether a peer has all the links that it may have. One in the place of another is let in
+   * beyond: the peer dials it because it lost the other, which is not noticed here yet, or because
+   * both sides dial at once.
+   */
+  #isFull({ links }: Peer, slot: number): boolean {
+    const { linksPerPeer } = this.#setup;
+    if (links.length !== linksPerPeer) return links.length > linksPerPeer;
+    return links.filter((link) => link.slot === slot).length !== 1;
   }
 
   #peerOf(link: Link): Peer | undefined {

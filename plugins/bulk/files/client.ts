@@ -59,12 +59,12 @@ export class Client {
     return readAnswer<Q["op"]>(question.op, answer);
   }
 
-  /** Sends bytes of a transfer, from `offset` on. @throws `unavailable` if the node has another number of them. */
+  /** Sends bytes of a transfer, from `offset` on, up to `end` where that is known. @throws `unavailable` if the node has another number of them. */
   async put(
     node: string,
     file: { readonly path: string; readonly transfer: string },
     body: ReadableStream<Uint8Array>,
-    range: { readonly offset: number; readonly total: number | undefined },
+    range: { readonly offset: number; readonly end: number | undefined },
     signal: AbortSignal,
   ): Promise<{ readonly bytes: number }> {
     const { bytes } = await this.#setup.bulk.send(node, putName, (offset) => {
@@ -76,7 +76,7 @@ export class Client {
     }, {
       metadata: { path: file.path, transfer: file.transfer },
       signal,
-      ...(range.total === undefined ? {} : { total: range.total }),
+      ...(range.end === undefined ? {} : { total: range.end }),
     });
     return { bytes };
   }

@@ -7,7 +7,7 @@
  *     GET  &op=read&version=V&offset=N                the bytes from there on
  *     GET  &op=digest&version=V                       {"sha256"}
  *     GET  &op=have&transfer=T&total=N                {"bytes"}: how much of that transfer is there
- *     PUT  &transfer=T&offset=N&total=N               the bytes from there on; {"bytes"}
+ *     PUT  &transfer=T&offset=N&end=N                 the bytes in between; {"bytes"}
  *     POST &transfer=T {"bytes", "sha256", "mode"?}   puts it in its place
  *
  * Whatever breaks in the middle can be asked again: see protocol.ts.
@@ -114,7 +114,7 @@ export class FileRoutes implements AdminRoutes {
         const transfer = transferOf(query);
         const range = {
           offset: count(query, "offset"),
-          total: query.has("total") ? count(query, "total") : undefined,
+          end: query.has("end") ? count(query, "end") : undefined,
         };
         const body = request.body ?? new Blob().stream();
         return json(await this.#client.put(node, { path, transfer }, body, range, signal));

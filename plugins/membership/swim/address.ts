@@ -2,7 +2,7 @@
  * Where gossip listens unless it is told: at the host where the node takes links, 946
  * ports above. So the usual 7000 gives Serf's usual 7946, several nodes on one machine
  * that differ in `node.bindAddress` differ in both ports, and whoever knows where a
- * node takes links knows where it gossips.
+ * node takes links can guess where it gossips. Who is linked need not: hello tells.
  */
 import { MycnetError } from "../../../core/kernel/errors.ts";
 import { formatHostPort, parseHostPort } from "../../../core/node/net/mod.ts";

@@ -113,7 +113,7 @@ export const swimConfig = z.strictObject({
   join: z.array(address).max(256).default([])
     .describe("Gossip addresses of members, tried until one answers, for as long as it takes."),
   joinDiscovered: z.boolean().default(true).describe(
-    "Try what discovery finds too, at its metadata's `gossip` address, else at this bindAddress's port, else 946 ports above its links.",
+    "Try whoever is linked, where its hello says that it gossips, and what discovery finds, at its metadata's `gossip` address; where neither says, at this bindAddress's port, else 946 ports above its links.",
   ),
   rejoin: z.boolean().default(false).describe(
     "Seek the members of before even after this node was told to leave; join and joinDiscovered hold in any case.",

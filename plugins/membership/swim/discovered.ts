@@ -2,13 +2,13 @@
  * Gossip addresses out of discovery. Sources speak of nodes, mostly of where they
  * take links; a source that knows where a node gossips says so in its metadata
  * under `gossip`, and for the others the port is tried at which a node with this
- * one's configuration would gossip.
+ * one's configuration would gossip: a guess, which is nobody's fault when it is wrong.
  */
 import type { DiscoveredNode, Discovery } from "../../../core/contracts/discovery.ts";
 import type { Host } from "../../../core/kernel/host.ts";
 import { formatHostPort, parseHostPort } from "../../../core/node/net/mod.ts";
 
-/** Addresses of one source that are looked at. */
+/** Addresses of one source that are looked at, of each kind. */
 const maxAddresses = 256;
 /** How long to wait after a source's watch broke, in ms. */
 const retryMs = 30_000;
@@ -16,12 +16,26 @@ const retryMs = 30_000;
 /** The gossip port of a node that takes links at a port; undefined if there can be none. */
 export type GossipPort = (linkPort: number) => number | undefined;
 
+/** Addresses to try, by how it is known that somebody gossips there. */
+export interface Candidates {
+  /** Somebody says so: a person, a source, or the node itself. */
+  readonly told: readonly string[];
+  /** By the rule for the port alone. */
+  readonly guessed: readonly string[];
+}
+
 /** Where a discovered node may gossip. Never throws. */
-export function gossipAddresses(node: DiscoveredNode, gossipPort: GossipPort): string[] {
+export function candidatesOf(node: DiscoveredNode, gossipPort: GossipPort): Candidates {
   const told = node.metadata?.gossip;
-  if (told !== undefined) return [told];
+  return told === undefined
+    ? { told: [], guessed: guessedFrom(node.addresses, gossipPort) }
+    : { told: [told], guessed: [] };
+}
+
+/** Where a node would gossip that takes links at these addresses. Never throws. */
+export function guessedFrom(addresses: readonly string[], gossipPort: GossipPort): string[] {
   const found = new Set<string>();
-  for (const address of node.addresses) {
+  for (const address of addresses) {
     try {
       const { host, port } = parseHostPort(address.replace(/^[a-z][a-z0-9+.-]*:\/\//, ""));
       const beside = gossipPort(port);
@@ -42,7 +56,7 @@ export interface FollowParts {
   /** What is tried where none is told. */
   readonly gossipPort: GossipPort;
   /** Runs with the whole list, now and at every change. */
-  readonly found: (addresses: readonly string[]) => void;
+  readonly found: (candidates: Candidates) => void;
 }
 
 /** Follows a source until disposed. */
@@ -64,8 +78,12 @@ async function run(parts: FollowParts, signal: AbortSignal): Promise<void> {
       for await (const nodes of source.watch(signal)) {
         if (signal.aborted) return;
         const others = nodes.filter(({ id }) => id !== self);
-        const addresses = new Set(others.flatMap((it) => gossipAddresses(it, gossipPort)));
-        found([...addresses].slice(0, maxAddresses));
+        const all = others.map((it) => candidatesOf(it, gossipPort));
+        const bounded = (addresses: string[]) => [...new Set(addresses)].slice(0, maxAddresses);
+        found({
+          told: bounded(all.flatMap(({ told }) => told)),
+          guessed: bounded(all.flatMap(({ guessed }) => guessed)),
+        });
       }
     } catch (error) {
       if (signal.aborted) return;

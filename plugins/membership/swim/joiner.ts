@@ -8,8 +8,13 @@
  * or a former member that is not alive here. So two halves of a cluster find each
  * other again whichever of them was reachable last, and however long it took.
  * Those who left are not looked for.
+ *
+ * An address at which somebody should gossip, and nobody does, is trouble while
+ * this node is alone. One that was merely guessed is not: it may be of a node that
+ * does not gossip. It is tried all the same, and said once.
  */
 import type { Host, Timer } from "../../../core/kernel/host.ts";
+import type { Candidates } from "./discovered.ts";
 import type { Layer } from "./layer.ts";
 
 /** The first pause while alone, in ms; doubled up to the interval. */
@@ -25,8 +30,8 @@ export interface JoinerParts {
   readonly layer: Layer;
   /** Where this node gossips, `host:port`. */
   readonly address: string;
-  /** What the configuration and discovery name. */
-  readonly seeds: () => readonly string[];
+  /** What the configuration, discovery and links come to. */
+  readonly seeds: () => Candidates;
   /** Who was known, by name. */
   readonly known: () => readonly (readonly [name: string, address: string])[];
   readonly intervalMs: number;
@@ -46,13 +51,16 @@ export class Joiner implements Disposable {
   #busy = false;
   #ended = false;
   #tried: readonly string[] = [];
+  /** What was tried, or could have been, on no better ground than a guess. */
+  #guesses: ReadonlySet<string> = new Set();
+  #guessTold = false;
   #trouble: string | undefined;
 
   constructor(parts: JoinerParts) {
     this.#parts = parts;
   }
 
-  /** Why this node is alone although it knows where others should be; undefined if it is not. */
+  /** Why this node is alone although it was told where others should be; undefined if it is not. */
   get trouble(): string | undefined {
     return this.#alone ? this.#trouble : undefined;
   }
@@ -92,13 +100,25 @@ export class Joiner implements Disposable {
         this.#busy = false;
         if (this.#ended) return;
         for (const address of this.#tried) if (!(address in errors)) this.#reached.add(address);
-        const [first] = Object.entries(errors);
-        this.#trouble = contacted > 0 || first === undefined
-          ? undefined
-          : `no member could be joined; ${first[0]}: ${first[1]}`;
+        this.#trouble = contacted > 0 ? undefined : this.#judge(Object.entries(errors));
         this.#later(this.#alone);
       })
     );
+  }
+
+  /** The trouble that failures amount to, if they do. */
+  #judge(errors: readonly (readonly [address: string, reason: string])[]): string | undefined {
+    const first = errors.find(([address]) => !this.#guesses.has(address));
+    if (first !== undefined) return `no member could be joined; ${first[0]}: ${first[1]}`;
+    if (errors.length > 0 && this.#alone && !this.#guessTold) {
+      this.#guessTold = true;
+      this.#parts.host.log.info("Nobody gossips where it was guessed; it is tried again.", {
+        address: errors[0]![0],
+        reason: errors[0]![1],
+        remedy: "If somebody should, name the address in join.",
+      });
+    }
+    return undefined;
   }
 
   #later(alone: boolean): void {
@@ -114,7 +134,10 @@ export class Joiner implements Disposable {
   #everybody(): string[] {
     const { address, seeds, known } = this.#parts;
     this.#reached.clear();
-    const all = new Set([...seeds(), ...known().map(([, at]) => at)]);
+    const { told, guessed } = seeds();
+    const sure = new Set([...told, ...known().map(([, at]) => at)]);
+    this.#guesses = new Set(guessed).difference(sure);
+    const all = sure.union(this.#guesses);
     all.delete(address);
     return this.#choice([...all], maxAtOnce);
   }
@@ -123,7 +146,8 @@ export class Joiner implements Disposable {
   #missing(): string[] {
     const { address, layer, seeds, known } = this.#parts;
     const { swim } = layer;
-    const silent = seeds().filter((it) =>
+    const { told, guessed } = seeds();
+    const silent = [...new Set([...told, ...guessed])].filter((it) =>
       it !== address && !this.#reached.has(it) && swim.memberAt(it) === undefined
     );
     const lost = known()

@@ -68,7 +68,7 @@ export class UdpSocket implements AsyncDisposable {
       this.#sending--;
       this.#sendingBytes -= length;
     };
-    this.#backend.send(bytes.slice(), target).then(sent, () => {
+    this.#backend.send(new Uint8Array(bytes), target).then(sent, () => {
       sent();
       this.dropped++;
     });

@@ -85,8 +85,9 @@ export async function bindNode(hostname: string, port: number): Promise<UdpBacke
     receive(packet) {
       socket.on(
         "message",
-        (bytes: Uint8Array, { address, port }) =>
-          packet(bytes, formatHostPort(plain(address), port)),
+        // Without what Node adds: `slice` of a Buffer shares memory.
+        ({ buffer, byteOffset, length }: Uint8Array, { address, port }) =>
+          packet(new Uint8Array(buffer, byteOffset, length), formatHostPort(plain(address), port)),
       );
       return ended.promise;
     },

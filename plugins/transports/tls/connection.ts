@@ -83,8 +83,9 @@ export class TlsConnection implements Connection {
   open(handlers: ConnectionHandlers): void {
     this.#handlers = handlers;
     if (this.#gone) return this.#tellClosed();
-    this.#socket.on("data", (bytes: Uint8Array) => {
-      if (!this.#over) handlers.data(bytes);
+    // Without what Node adds: `slice` of a Buffer shares memory, where whoever gets bytes expects a copy.
+    this.#socket.on("data", ({ buffer, byteOffset, length }: Uint8Array) => {
+      if (!this.#over) handlers.data(new Uint8Array(buffer, byteOffset, length));
     });
     if (!this.#paused) this.#flow.start();
   }

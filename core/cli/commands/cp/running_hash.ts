@@ -8,7 +8,7 @@
 import { createHash, type Hash } from "node:crypto";
 
 /** What is read at a time, in bytes. */
-export const pieceBytes: number = 256 * 1024;
+const pieceBytes = 256 * 1024;
 
 /** A hash that knows how far it is. */
 export class RunningHash {

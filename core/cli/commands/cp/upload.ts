@@ -1,107 +1,169 @@
 /**
  * From this machine to a node.
  *
- * Each attempt asks how much of the transfer is there and sends the rest; then the whole is put in
- * its place, if its SHA-256 is the one of the file here. The transfer is named after the file (path,
- * size, time of change) and where it goes, so that a command that was killed goes on when it is
- * given again. Standard input can be read once: it is not resumed.
+ * A file goes in pieces, each a request of its own that is answered once the other side has it:
+ * Deno's HTTP client takes a streamed body faster than the server reads it, and slows down with
+ * what gathers in between. After an interruption the other side is asked how much it has. At the end
+ * the whole is put in its place, if its SHA-256 is the one of what was read here.
+ *
+ * The transfer is named after the file (path, size, time of change) and where it goes, so that a
+ * command that was killed goes on when it is given again. Standard input can be read once: it goes
+ * on after an interruption, but not after the end of the command.
  */
 import { createHash } from "node:crypto";
 import { MycnetError } from "../../../kernel/errors.ts";
-import { AdminClient } from "../../admin_client.ts";
+import type { AdminClient } from "../../admin_client.ts";
 import type { Copied, Copying } from "./copied.ts";
 import { type RemotePlace, routeOf } from "./places.ts";
 import { retrying } from "./retries.ts";
-import { pieceBytes, RunningHash } from "./running_hash.ts";
+import { RunningHash } from "./running_hash.ts";
 
 /** How long the other side may take to compare and sync a whole file, in ms. */
 export const wholeFileMs: number = 10 * 60_000;
+/** Bytes in one request. */
+const pieceBytes = 4 * 1024 * 1024;
+/** How long the other side may take with one piece, in ms; that bytes move at all, the nodes see to. */
+const pieceMs = 10 * 60_000;
+
+/** A piece as a request can have it for a body. */
+type Piece = Uint8Array<ArrayBuffer>;
+
+/** What is sent, asked for piece by piece. */
+interface Source {
+  /** The next bytes from `offset` on, valid until the next call; empty at the end. */
+  piece(offset: number): Promise<Piece>;
+  /** All the bytes there are, where that is known. */
+  readonly total: number | undefined;
+  /** Of everything that was read; complete at the end. */
+  readonly hash: RunningHash;
+}
 
 /** Copies a file. */
 export async function uploadFile(copying: Copying, from: string, to: RemotePlace): Promise<Copied> {
   using file = await openLocal(from);
   const before = await file.stat();
   if (!before.isFile) throw new MycnetError("usage", `${from} is no file`);
-  const total = before.size;
-  const transfer = nameOf(from, before, to);
-  const { client, progress, signal } = copying;
   const hash = new RunningHash();
-  progress.total = total;
-  let resumedAt: number | undefined;
-  let had = 0;
-  const { attempts } = await retrying({
-    ...copying,
-    // What was handed over may have been lost on the way; what the other side has counts.
-    moved: () => had,
-    again: (error) => progress.note(`interrupted (${error.message}); trying again`),
-  }, async () => {
-    const query = { op: "have", transfer, total };
-    const response = await client.ask(routeOf(to, query), { limitMs: wholeFileMs });
-    const { bytes: offset } = await response.json() as { bytes: number };
-    resumedAt ??= offset;
-    progress.bytes = had = offset;
-    if (offset < total || total === 0) {
+  const buffer = new Uint8Array(pieceBytes);
+  const source: Source = {
+    total: before.size,
+    hash,
+    async piece(offset) {
       await hash.catchUp(file, offset);
-      const body = pieces(file, offset, (at, piece) => {
-        hash.update(at, piece);
-        progress.bytes = at + piece.length;
-        signal.throwIfAborted();
-      });
-      await put(client, to, { transfer, offset, total }, body);
-    }
-    await hash.catchUp(file, total);
+      const piece = await fill(buffer, (rest) => file.read(rest));
+      hash.update(offset, piece);
+      return piece;
+    },
+  };
+  copying.progress.total = before.size;
+  const sent = await send(copying, source, nameOf(from, before, to), to, async () => {
     const now = await file.stat();
-    if (now.size !== total || now.mtime?.getTime() !== before.mtime?.getTime()) {
-      throw new MycnetError("corrupted", `${from} changed while it was copied`, {
-        remedy: "Copy it again once nobody writes to it.",
-      });
+    if (now.size === before.size && now.mtime?.getTime() === before.mtime?.getTime()) {
+      return (before.mode ?? 0o644) & 0o777;
     }
-    await commit(client, to, transfer, {
-      bytes: total,
-      sha256: hash.digest(),
-      mode: (before.mode ?? 0o644) & 0o777,
+    throw new MycnetError("corrupted", `${from} changed while it was copied`, {
+      remedy: "Copy it again once nobody writes to it.",
     });
   });
-  return { bytes: total, sha256: hash.digest(), resumedAt: resumedAt ?? 0, attempts };
+  return sent;
 }
 
 /** Copies a stream that can be read once. */
 export async function uploadStream(
-  { client, host, progress, signal }: Copying,
+  copying: Copying,
   from: ReadableStream<Uint8Array>,
   to: RemotePlace,
 ): Promise<Copied> {
-  const transfer = host.id();
+  const reader = from.getReader();
   const hash = new RunningHash();
-  const counted = from.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array<ArrayBuffer>>({
-      transform(piece, controller) {
-        signal.throwIfAborted();
-        hash.update(hash.bytes, piece);
-        progress.bytes = hash.bytes;
-        controller.enqueue(piece as Uint8Array<ArrayBuffer>);
-      },
-    }),
-  );
-  // Asked first, so that a refusal is heard before bytes are sent for nothing.
-  await client.get(routeOf(to, { op: "have", transfer }));
-  await put(client, to, { transfer, offset: 0, total: undefined }, counted);
-  await commit(client, to, transfer, { bytes: hash.bytes, sha256: hash.digest() });
-  return { bytes: hash.bytes, sha256: hash.digest(), resumedAt: 0, attempts: 1 };
+  const buffer = new Uint8Array(pieceBytes);
+  let rest: Uint8Array = new Uint8Array();
+  let piece: Piece = buffer.subarray(0, 0);
+  let start = 0;
+  const read = async (into: Uint8Array): Promise<number | null> => {
+    while (rest.length === 0) {
+      const { done, value } = await reader.read();
+      if (done) return null;
+      rest = value;
+    }
+    const part = rest.subarray(0, into.length);
+    into.set(part);
+    rest = rest.subarray(part.length);
+    return part.length;
+  };
+  const source: Source = {
+    total: undefined,
+    hash,
+    async piece(offset) {
+      if (offset >= start && offset < start + piece.length) return piece.subarray(offset - start);
+      if (offset !== start + piece.length) {
+        throw new MycnetError(
+          "corrupted",
+          `the other side is at byte ${offset}, which is gone here`,
+        );
+      }
+      start = offset;
+      piece = await fill(buffer, read);
+      hash.update(offset, piece);
+      return piece;
+    },
+  };
+  try {
+    return await send(copying, source, copying.host.id(), to, () => Promise.resolve(undefined));
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+/** Sends what is missing, as often as it takes, and has it put in its place. */
+async function send(
+  copying: Copying,
+  { piece, total, hash }: Source,
+  transfer: string,
+  to: RemotePlace,
+  finished: () => Promise<number | undefined>,
+): Promise<Copied> {
+  const { client, progress, signal } = copying;
+  let resumedAt: number | undefined;
+  const { value: bytes, attempts } = await retrying({
+    ...copying,
+    moved: () => progress.bytes,
+    again: (error) => progress.note(`interrupted (${error.message}); trying again`),
+  }, async () => {
+    const response = await client.ask(routeOf(to, { op: "have", transfer, total }), {
+      limitMs: wholeFileMs,
+    });
+    let { bytes: offset } = await response.json() as { bytes: number };
+    resumedAt ??= offset;
+    while (true) {
+      progress.bytes = offset;
+      signal.throwIfAborted();
+      const body = await piece(offset);
+      // An empty file is a piece, too.
+      if (body.length === 0 && offset > 0) break;
+      await put(client, to, { transfer, offset, end: offset + body.length }, body);
+      offset += body.length;
+      if (body.length === 0) break;
+    }
+    const mode = await finished();
+    const whole = { bytes: offset, sha256: hash.digest(), ...(mode === undefined ? {} : { mode }) };
+    await commit(client, to, transfer, whole);
+    return offset;
+  });
+  return { bytes, sha256: hash.digest(), resumedAt: resumedAt ?? 0, attempts };
 }
 
 async function put(
   client: AdminClient,
   to: RemotePlace,
-  query: { readonly transfer: string; readonly offset: number; readonly total: number | undefined },
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  query: { readonly transfer: string; readonly offset: number; readonly end: number },
+  body: Piece,
 ): Promise<void> {
-  // Its answer comes at the end; that bytes move meanwhile, the nodes see to.
   const response = await client.ask(routeOf(to, query), {
     method: "PUT",
     body,
     headers: { "content-type": "application/octet-stream" },
-    limitMs: Infinity,
+    limitMs: pieceMs,
   });
   await response.body?.cancel();
 }
@@ -121,6 +183,20 @@ async function commit(
   await response.body?.cancel();
 }
 
+/** Reads until the buffer is full or there is no more. */
+async function fill(
+  buffer: Piece,
+  read: (rest: Uint8Array) => Promise<number | null>,
+): Promise<Piece> {
+  let filled = 0;
+  while (filled < buffer.length) {
+    const count = await read(buffer.subarray(filled));
+    if (count === null) break;
+    filled += count;
+  }
+  return buffer.subarray(0, filled);
+}
+
 async function openLocal(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path);
@@ -133,24 +209,4 @@ async function openLocal(path: string): Promise<Deno.FsFile> {
 function nameOf(from: string, { size, mtime, ino }: Deno.FileInfo, to: RemotePlace): string {
   const parts = [from, size, mtime?.getTime(), ino, to.node, to.path];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
-}
-
-/** A file from a byte on, in pieces that are not used again. */
-function pieces(
-  file: Deno.FsFile,
-  offset: number,
-  seen: (at: number, piece: Uint8Array) => void,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  let at = offset;
-  return new ReadableStream({
-    async pull(controller) {
-      const buffer = new Uint8Array(pieceBytes);
-      const count = await file.read(buffer);
-      if (count === null) return controller.close();
-      const piece = buffer.subarray(0, count);
-      seen(at, piece);
-      at += count;
-      controller.enqueue(piece);
-    },
-  }, { highWaterMark: 1 });
 }
