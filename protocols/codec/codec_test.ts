@@ -128,7 +128,7 @@ class SharingBytes extends Uint8Array<ArrayBuffer> {
 Deno.test("results never share memory with the input, a Buffer either", () => {
   const plain = { deep: [new Uint8Array([1, 2, 3])] };
   const encoded = encode({ ...plain, map: new Map([["k", [new Uint8Array([4])]]]) });
-  const inputs = [new SharingBytes(encode(plain)), new SharingBytes(encoded), encoded];
+  const inputs = [SharingBytes.from(encode(plain)), SharingBytes.from(encoded), encoded];
   for (const input of inputs) {
     const value = decode(input) as { deep: [Uint8Array]; map?: Map<string, [Uint8Array]> };
     input.fill(0);
