@@ -61,6 +61,8 @@ export interface Stall {
 const retryMs = 100;
 /** How many acknowledgements or disk writes are waited for at a time. */
 const unsettled = 1024;
+/** How many messages each of those waiting sends between looks at the clock, which costs a tenth of a message. */
+const lookEvery = 16;
 /** How many messages without either go out between waits for room. */
 const batch = 64;
 
@@ -77,7 +79,7 @@ async function flood(node: Node, { promised, ms }: FloodOptions): Promise<number
     }
   } else {
     await Promise.all(Array.from({ length: unsettled }, async () => {
-      while (performance.now() < endsAt) {
+      for (let i = 0; i % lookEvery > 0 || performance.now() < endsAt; i++) {
         await node.send(server, sink, oneWayBytes, options);
         sent++;
       }

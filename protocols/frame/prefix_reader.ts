@@ -52,12 +52,7 @@ interface CachedRoute {
   readonly text: string;
   /** The fields of a message that has this route and nothing else, by priority, once there was one. */
   readonly alone: (MessageFields | undefined)[];
-  /** The fields of the last one that had this route and a deadline, and nothing else: most have the default. */
-  timed: MessageFields | undefined;
 }
-
-/** What most requests have. */
-const routeAndDeadline = flag.route | flag.deadline;
 
 const cacheSlots = 32;
 const knownKinds = messageKinds.length;
@@ -137,7 +132,6 @@ export class PrefixReader {
       const { alone, text } = this.#route(bytes, at + 1, length);
       return alone[this.priority] ??= routeAlone(text, this.priority);
     }
-    if (flags === routeAndDeadline) return this.#timed(bytes, at, end);
     const fields = new ReceivedFields(priorities[this.priority]!);
     if (flags & flag.route) {
       const length = this.#textLength(bytes, at, end, fieldLimits.route, "route");
@@ -145,7 +139,9 @@ export class PrefixReader {
       at += 1 + length;
     }
     if (flags & flag.deadline) {
-      fields.deadlineMs = deadline(bytes, at, end);
+      need(at + 4, end, "deadline");
+      fields.deadlineMs = readU32(bytes, at);
+      if (fields.deadlineMs === 0) throw malformed("a deadline of 0 ms");
       at += 4;
     }
     if (flags & flag.retryBudget) {
@@ -223,19 +219,6 @@ export class PrefixReader {
     return fields;
   }
 
-  #timed(bytes: Uint8Array, at: number, end: number): MessageFields {
-    const length = this.#textLength(bytes, at, end, fieldLimits.route, "route");
-    const cached = this.#route(bytes, at + 1, length);
-    const deadlineMs = deadline(bytes, at + 1 + length, end);
-    const { timed } = cached;
-    const priority = priorities[this.priority]!;
-    if (timed?.deadlineMs === deadlineMs && timed.priority === priority) return timed;
-    const fields = new ReceivedFields(priority);
-    fields.route = cached.text;
-    fields.deadlineMs = deadlineMs;
-    return cached.timed = Object.freeze(fields);
-  }
-
   #textLength(bytes: Uint8Array, at: number, end: number, limit: number, field: string): number {
     need(at + 1, end, field);
     const length = bytes[at]!;
@@ -261,7 +244,6 @@ export class PrefixReader {
       bytes: bytes.slice(at, at + length),
       text: route,
       alone: [undefined, undefined, undefined, undefined],
-      timed: undefined,
     };
     this.#routes[slot] = entry;
     return entry;
@@ -272,13 +254,6 @@ function routeAlone(route: string, priority: number): MessageFields {
   const fields = new ReceivedFields(priorities[priority]!);
   fields.route = route;
   return Object.freeze(fields);
-}
-
-function deadline(bytes: Uint8Array, at: number, end: number): number {
-  need(at + 4, end, "deadline");
-  const ms = readU32(bytes, at);
-  if (ms === 0) throw malformed("a deadline of 0 ms");
-  return ms;
 }
 
 function need(at: number, end: number, field: string): void {

@@ -15,7 +15,7 @@
 import type { MessageFields } from "../frame/fields.ts";
 import { FrameError, readU32 } from "../frame/header.ts";
 import type { OutputLane } from "../frame/lane.ts";
-import { kind, normalLane } from "../frame/prefix.ts";
+import { kind } from "../frame/prefix.ts";
 import { PrefixReader } from "../frame/prefix_reader.ts";
 import type { FrameWriter } from "../frame/writer.ts";
 import type { AnnouncedLimits } from "../negotiation/hello.ts";
@@ -139,7 +139,7 @@ export class Streams<Owner> {
     if (upload && table.outgoingStreams >= this.#maxStreams) {
       throw new LinkError("overloaded", this.#tooManyStreams());
     }
-    const priority = fields.priority === undefined ? normalLane : laneFor(fields);
+    const priority = laneFor(fields);
     const exchange = table.open(type, priority, upload, this.#windowBytes);
     const { stream } = exchange;
     exchange.owner = owner;

@@ -112,7 +112,6 @@ export class Link implements PeerLink {
   readonly #room: Room;
   readonly #staging: Staging;
   readonly #resolveGone: () => void;
-  #peer: NodeDescription | undefined;
   #compression: ZstdCompression | undefined;
   #closeTimer: Timer | undefined;
   #isGone = false;
@@ -180,7 +179,7 @@ export class Link implements PeerLink {
 
   /** The node at the other end. Before the handshake is done, there is none. */
   get peer(): NodeDescription {
-    const peer = this.#peer ??= this.#machine.peer;
+    const peer = this.#machine.peer;
     if (peer === undefined) throw new MycnetError("internal", `link ${this.id} is not up yet`);
     return peer;
   }

@@ -151,8 +151,9 @@ export class Incoming implements Disposable {
 
   /** Keeps what its handler is not done with: those that answer at once never get here. */
   #keep(serving: Serving): void {
-    if (this.#disposed) serving.stop();
-    else this.#serving.add(serving);
+    if (this.#disposed) return serving.stop();
+    this.#serving.add(serving);
+    serving.kept();
   }
 
   /** A message that is acknowledged. */

@@ -312,3 +312,16 @@ Deno.test("a messenger that stops aborts its handlers, resets what it serves and
   const closed = await cluster.fails(cluster.of("b").request("a", "custom.x", bytes("")));
   assert.equal(closed.code, "closed");
 });
+
+Deno.test("a handler that stops its own messenger and goes on is aborted like the others", async () => {
+  await using cluster = new Cluster("a", "b");
+  let signal: AbortSignal | undefined;
+  cluster.of("b").handle("custom.last", (_, context) => {
+    cluster.of("b")[Symbol.dispose]();
+    signal = context.signal;
+    return new Promise(() => {});
+  });
+  const error = await cluster.fails(cluster.of("a").request("b", "custom.last", bytes("")));
+  assert.equal(error.code, "unavailable");
+  assert.equal(codeOf(signal!.reason), "closed");
+});

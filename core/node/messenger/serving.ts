@@ -127,10 +127,13 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
       this.#answer(result);
       return;
     }
-    if (this.#exchange !== undefined && this.timeLeftMs !== undefined) {
-      this.#deadline = this.#setup.deadlines.add(this.timeLeftMs, () => this.#expire());
-    }
     result.then((answer) => this.#answer(answer), (error) => this.#fail(error));
+  }
+
+  /** Its handler is still at work: from now on its deadline ends it. */
+  kept(): void {
+    if (this.#exchange === undefined || this.timeLeftMs === undefined) return;
+    this.#deadline = this.#setup.deadlines.add(this.timeLeftMs, () => this.#expire());
   }
 
   /** This node stops. */
