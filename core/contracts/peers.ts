@@ -184,8 +184,12 @@ export interface PeerLink {
     upload: boolean,
     handlers: ExchangeHandlers,
   ): Exchange;
-  /** Resolves when the link has room; at once if it has; rejects if it closes or the signal aborts. */
-  writable(signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the link has room; at once if it has; rejects if it closes or the signal aborts.
+   * @param heldBytes what the waiter holds meanwhile, an answer for one: what all hold together is
+   * bounded by the link's `maxOutputBytes`, past which this rejects with `overloaded`. Default 0.
+   */
+  writable(signal?: AbortSignal, heldBytes?: number): Promise<void>;
   /** Sends what the delivery says of sequences. Dropped if the link is closed: whoever counts says it again. */
   ack(payload: Uint8Array): void;
   /** Says goodbye, finishes what is under way (at most `drainTimeoutMs`), then closes. */

@@ -60,8 +60,8 @@ clusterTest(
     });
     assert.equal(node, "rude");
     assert.match(reason, /does not read/);
-    // 4096 answers of 32 KiB may wait, and 1 MiB in the link.
-    assert.ok(grown(before) < 400, `${grown(before)} MiB`);
+    // 40 MiB of answers may wait, and 1 MiB in the link; the rest is refused.
+    assert.ok(grown(before) < 250, `${grown(before)} MiB`);
     await target.assertUnharmed();
   },
 );

@@ -28,6 +28,7 @@ import type { MessageFields } from "@mycnet/protocols/frame";
 import type { NodeDescription } from "@mycnet/protocols/identity";
 import type { Hello } from "@mycnet/protocols/negotiation";
 import {
+  defaultLimits,
   type GoodbyeCode,
   type LinkCloseReason,
   type LinkHandler,
@@ -153,7 +154,8 @@ export class Link implements PeerLink {
     });
     this.#staging = new Staging(this.#machine.counters);
     this.#timer = new LazyTimer(host, () => this.#tick());
-    this.#room = new Room(() => this.#machine.full);
+    const { maxOutputBytes } = { ...defaultLimits, ...options.limits };
+    this.#room = new Room(() => this.#machine.full, maxOutputBytes);
     this.#exchanges = new Exchanges({
       link: this,
       machine: this.#machine,
@@ -241,8 +243,8 @@ export class Link implements PeerLink {
     return exchange;
   }
 
-  writable(signal?: AbortSignal): Promise<void> {
-    return this.#room.wait(signal);
+  writable(signal?: AbortSignal, heldBytes?: number): Promise<void> {
+    return this.#room.wait(signal, heldBytes);
   }
 
   ack(payload: Uint8Array): void {

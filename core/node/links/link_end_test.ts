@@ -90,6 +90,28 @@ Deno.test("waiting for room ends with the signal or with the link", async () => 
   await assert.rejects(t.a.link.writable(), (error) => codeOf(error) === "unavailable");
 });
 
+Deno.test("what all that wait hold together is bounded, and given back as they go", async () => {
+  await using t = await linked({ outputHighWaterBytes: 1000, maxOutputBytes: 5000 });
+  t.pair.acceptor.pause();
+  t.a.link.send(type, noFields, new Uint8Array(2000));
+  await t.host.barrier();
+  t.a.link.send(type, noFields, new Uint8Array(2000));
+  assert(t.a.link.full);
+  const abort = new AbortController();
+  const first = assert.rejects(t.a.link.writable(abort.signal, 3000), /enough/);
+  const second = t.a.link.writable(undefined, 2000);
+  const tooMuch = (error: unknown) => codeOf(error) === "overloaded";
+  await assert.rejects(t.a.link.writable(undefined, 1), tooMuch);
+  const third = t.a.link.writable();
+  abort.abort(new Error("enough"));
+  await first;
+  const fourth = t.a.link.writable(undefined, 3000);
+  await assert.rejects(t.a.link.writable(undefined, 1), tooMuch);
+  t.pair.acceptor.resume();
+  await Promise.all([second, third, fourth]);
+  await t.a.link.writable(undefined, 5000);
+});
+
 Deno.test("a peer that never reads costs bounded memory, then the link is given up", async () => {
   await using t = await linked({
     maxFrameBytes: 64 * 1024,

@@ -18,13 +18,19 @@ interface Waiter {
 /** The waiters of one link. */
 export class Room {
   readonly #full: () => boolean;
+  readonly #maxHeldBytes: number;
+  #heldBytes = 0;
   readonly #waiters = new Set<Waiter>();
   #releasing = false;
   #closed: MycnetError | undefined;
 
-  /** @param full tells whether there is no room now. */
-  constructor(full: () => boolean) {
+  /**
+   * @param full tells whether there is no room now.
+   * @param maxHeldBytes what all that wait may hold together.
+   */
+  constructor(full: () => boolean, maxHeldBytes: number) {
     this.#full = full;
+    this.#maxHeldBytes = maxHeldBytes;
   }
 
   /** How many wait. */
@@ -34,14 +40,21 @@ export class Room {
 
   /**
    * Resolves when there is room, first come first served.
-   * Rejects with the signal's reason, or with `unavailable` when the link closes.
+   * Rejects with the signal's reason, with `unavailable` when the link closes, and with
+   * `overloaded` when `heldBytes` would be more than all that wait may hold.
    */
-  wait(signal?: AbortSignal): Promise<void> {
+  wait(signal?: AbortSignal, heldBytes = 0): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (signal?.aborted) return Promise.reject(signal.reason);
+    if (heldBytes > 0 && this.#heldBytes + heldBytes > this.#maxHeldBytes) {
+      const message = `${this.#heldBytes} bytes wait for a peer that does not read already`;
+      return Promise.reject(new MycnetError("overloaded", message));
+    }
+    this.#heldBytes += heldBytes;
     return new Promise((resolve, reject) => {
       const settle = () => {
         this.#waiters.delete(waiter);
+        this.#heldBytes -= heldBytes;
         signal?.removeEventListener("abort", abort);
       };
       const waiter: Waiter = {

@@ -6,6 +6,11 @@ import { type Batch, LinkWriter, type OutputSource } from "./writer.ts";
 import { noFields } from "@mycnet/protocols/frame";
 import { bytes, linked, type } from "./ends_test.ts";
 
+/** Microtasks have run; no turn of the event loop has. */
+async function settled(): Promise<void> {
+  for (let i = 0; i < 20; i++) await undefined;
+}
+
 /** A source that hands out at most a slice at a time, and a connection that takes writes until told. */
 class Bench implements OutputSource {
   readonly host = new FakeHost();
@@ -152,6 +157,28 @@ Deno.test("an end writes the rest at once, whatever the delay, and closes behind
   assert.equal(bench.closed, false);
   bench.written();
   assert.equal(bench.closed, true);
+});
+
+Deno.test("a connection that takes every write at once leaves others their turn after eight", async () => {
+  const bench = new Bench();
+  bench.queue(64 * 1024);
+  for (let turn = 1; turn <= 3; turn++) {
+    for (let i = 0; i < 8; i++) {
+      assert.equal(bench.writes.length, 8 * (turn - 1) + i + 1);
+      bench.written();
+    }
+    await settled();
+    assert.equal(bench.writes.length, 8 * turn, "nothing is written before the turn is over");
+    await bench.host.barrier();
+  }
+  // A row ends where nothing is left to write: whoever sends now and then never waits.
+  const idle = new Bench();
+  for (let i = 1; i <= 20; i++) {
+    idle.queue(100);
+    await settled();
+    assert.equal(idle.writes.length, i);
+    idle.written();
+  }
 });
 
 Deno.test("a connection that is gone leaves no timer behind", () => {

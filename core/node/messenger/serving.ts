@@ -165,10 +165,20 @@ export class Serving implements MessageContext, IncomingHandlers, Member {
     if (exchange?.link.full) {
       // The answer waits here, not in the link: it is what a peer that does not read costs,
       // and the bound of exchanges bounds it.
-      exchange.link.writable().then(() => this.#respond(answer), () => {});
+      exchange.link.writable(undefined, answer?.length).then(
+        () => this.#respond(answer),
+        (error) => this.#noRoom(error),
+      );
       return;
     }
     this.#respond(answer);
+  }
+
+  /** The link is gone, which the exchange hears as well, or holds as many answers as it may. */
+  #noRoom(error: unknown): void {
+    if (this.#over || codeOf(error) !== "overloaded") return;
+    this.#exchange?.reset("overloaded", "answers that nobody reads wait already");
+    this.#end(error as MycnetError);
   }
 
   #respond(answer: Uint8Array | void): void {

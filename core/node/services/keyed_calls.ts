@@ -21,7 +21,7 @@ import {
   type Refusal,
 } from "../keyed/mod.ts";
 import type { ServedMethod, ServerExchange } from "./serving.ts";
-import { decodeBody, encodeFailure } from "./wire.ts";
+import { decodeBody, encodeFailure, unread } from "./wire.ts";
 
 /** What a call with a key is served with. */
 export interface KeyedCall<M extends ServedMethod> {
@@ -63,7 +63,11 @@ class RoomyExchange implements Answerable {
   respond(body: Uint8Array, fields?: MessageFields): boolean {
     const { link } = this.#exchange;
     if (!link?.full) return this.#exchange.respond(body, fields);
-    link.writable().then(() => this.#exchange.respond(body, fields), () => {});
+    link.writable(undefined, body.length).then(
+      () => this.#exchange.respond(body, fields),
+      // The exchange of a link that is gone does nothing any more.
+      () => this.#exchange.fail(encodeFailure(unread)),
+    );
     return false;
   }
 

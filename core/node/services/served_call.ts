@@ -20,6 +20,7 @@ import type { Priority } from "@mycnet/protocols/frame";
 import type { Principal } from "@mycnet/protocols/identity";
 import { type Ambient, type Nested, serveWithin } from "./context.ts";
 import type { AnySchema } from "./define.ts";
+import { codeOf } from "../../kernel/errors.ts";
 import { CallError, ownErrorName } from "./errors.ts";
 import { badOutput, type FailingCall, failureOf, inputError } from "./failures.ts";
 import { contextOf, middlewareCallOf } from "./handler_context.ts";
@@ -32,6 +33,7 @@ import {
   encodeBody,
   encodeBodyShared,
   encodeFailure,
+  unread,
   type WireFailure,
 } from "./wire.ts";
 
@@ -263,9 +265,10 @@ export class ServedCall implements IncomingHandlers, Ambient, Member {
     const { link } = this.#exchange;
     if (link?.full) {
       // Or a burst of large answers would be more than the link holds.
-      link.writable().then(() => this.over ? this.#release() : this.#respond(body), () => {
-        this.#release();
-      });
+      link.writable(undefined, body.length).then(
+        () => this.over ? this.#release() : this.#respond(body),
+        (error) => codeOf(error) === "overloaded" ? this.#answerFailure(unread) : this.#release(),
+      );
       return;
     }
     this.over = true;

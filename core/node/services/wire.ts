@@ -127,6 +127,13 @@ export interface WireFailure {
 
 const longestMessage = 4096;
 
+/** What is said in place of an answer that would have to wait beside too many others. */
+export const unread: WireFailure = Object.freeze({
+  code: "overloaded",
+  message: "as many answers as may wait do so already: read them, or ask for less at once",
+  mayHaveRun: true,
+});
+
 /** A failure as a body. Details or data that cannot be sent are left out. */
 export function encodeFailure(failure: WireFailure): Uint8Array {
   const { code, message, mayHaveRun } = failure;
