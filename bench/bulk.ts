@@ -6,7 +6,8 @@
  *
  * Ours is `node.bulk.send` of chunks of 64 KiB, checksums included, until the
  * receiver has read all; the copy is chunks of 64 KiB written to a socket until
- * its reader has read all.
+ * its reader has read all. Both readers use one buffer again and again, where the
+ * socket lets them: node:tls does not.
  */
 import { startBare } from "./bare.ts";
 import { type BenchCluster, makeCluster } from "./lib/cluster.ts";

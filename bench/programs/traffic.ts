@@ -12,6 +12,7 @@ const server = "server";
 const echo = "custom.echo";
 const sink = "custom.sink";
 const chunkBytes = 64 * 1024;
+const readBytes = 256 * 1024;
 
 /** What is promised of messages. */
 export type Promised = "best-effort" | "high" | "guaranteed";
@@ -180,7 +181,14 @@ if (import.meta.main) {
     node.handle(echo, (bytes) => bytes);
     node.handle(sink, () => void received++);
     node.bulk.handle("sink", async (transfer) => {
-      for await (const _ of transfer.accept());
+      // Into one buffer again and again, as the bare copy reads.
+      const reader = transfer.accept().getReader({ mode: "byob" });
+      let buffer = new Uint8Array(readBytes);
+      while (true) {
+        const { done, value } = await reader.read(buffer);
+        if (done) break;
+        buffer = new Uint8Array(value.buffer);
+      }
     });
   } else {
     await node.request(server, echo, sampleBytes);

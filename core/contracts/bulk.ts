@@ -66,8 +66,10 @@ export interface IncomingBulk {
   /** Aborts when the sender gives up, the link is lost or this node stops. */
   readonly signal: AbortSignal;
   /**
-   * Takes the transfer from byte `offset` on (default 0) and reads it; the chunks are the reader's
-   * to keep. Not reading holds the sender back; cancelling ends the transfer. The stream closes
+   * Takes the transfer from byte `offset` on (default 0) and reads it, as a byte stream; the chunks,
+   * of at most 64 KiB, are the reader's to keep. A reader with a buffer of its own
+   * (`getReader({ mode: "byob" })`) gets as much at a time as that holds, is twice as fast, and
+   * leaves the collector nothing to do. Not reading holds the sender back; cancelling ends the transfer. The stream closes
    * once everything has arrived and was checked, and errors otherwise.
    * @throws `invalid_argument` when called twice, or for an offset that is no byte of it.
    */

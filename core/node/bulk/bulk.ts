@@ -184,6 +184,7 @@ export class NodeBulk implements Bulk, Disposable {
       exchange,
       name: route,
       head,
+      turn: () => this.#host.barrier(),
       received: (bytes) => void (this.#receivedBytes += bytes),
       done: (it, error) => {
         if (error === undefined) this.#completed++;

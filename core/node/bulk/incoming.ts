@@ -2,11 +2,10 @@
  * The receiving side of one transfer.
  *
  * The handler runs at once and decides: it throws, and the sender hears why; or it accepts from an
- * offset and reads. Items are copied as they arrive (they are views of a buffer that the socket
- * reuses), digested, and handed to the reader; credit goes back as the reader takes them, so that
- * at most a window and an item wait here. The trailer is compared before the reader's stream
- * closes: whoever read to the end knows that what it has is what was sent. The receipt goes out
- * when both the bytes have ended and the handler has resolved.
+ * offset and reads. Items are digested as they arrive and go to the reader (inflow.ts); credit goes
+ * back as the reader takes them, so that at most a window and an item wait here. The trailer is
+ * compared before the reader's stream closes: whoever read to the end knows that what it has is
+ * what was sent. The receipt goes out when both the bytes have ended and the handler has resolved.
  */
 import type { BulkHandler, IncomingBulk } from "../../contracts/bulk.ts";
 import type { IncomingExchange, IncomingHandlers } from "../../contracts/peers.ts";
@@ -15,6 +14,7 @@ import type { Logger } from "../../kernel/host.ts";
 import type { Principal } from "@mycnet/protocols/identity";
 import type { ResetCode } from "@mycnet/protocols/link";
 import { difference, Digest } from "./digest.ts";
+import { Inflow } from "./inflow.ts";
 import {
   closedError,
   decodeTrailer,
@@ -24,8 +24,6 @@ import {
   type Head,
   type Trailer,
 } from "./wire.ts";
-
-type Chunk = Uint8Array<ArrayBuffer>;
 
 /**
  * What may be on its way beyond the link's window of 256 KiB. Each return of credit wakes the sender
@@ -39,6 +37,8 @@ export interface IncomingSetup {
   readonly exchange: IncomingExchange;
   readonly name: string;
   readonly head: Head;
+  /** Resolves in the next turn of the event loop. */
+  turn(): Promise<void>;
   /** Counts bytes that arrive. */
   received(bytes: number): void;
   /** It is over; `error` says why if not well. */
@@ -51,11 +51,8 @@ export class IncomingTransfer implements IncomingBulk, IncomingHandlers {
   readonly #setup: IncomingSetup;
   readonly #abort = new AbortController();
   readonly #digest: Digest;
-  readonly #waiting: Chunk[] = [];
-  #controller: ReadableStreamDefaultController<Chunk> | undefined;
+  #inflow: Inflow | undefined;
   #offset: number | undefined;
-  /** The reader asked, and there was nothing. */
-  #wanted = false;
   #trailing = false;
   #trailer: Trailer | undefined;
   /** What was taken, once all of it has arrived and was checked. */
@@ -105,7 +102,7 @@ export class IncomingTransfer implements IncomingBulk, IncomingHandlers {
     result.then(() => this.#handled(), (error) => this.#refused(error));
   }
 
-  accept(offset: number = 0): ReadableStream<Chunk> {
+  accept(offset: number = 0): ReadableStream<Uint8Array<ArrayBuffer>> {
     const { head: { total }, exchange } = this.#setup;
     if (this.#offset !== undefined) {
       throw new MycnetError("invalid_argument", "a transfer is accepted once");
@@ -115,17 +112,19 @@ export class IncomingTransfer implements IncomingBulk, IncomingHandlers {
       throw new MycnetError("invalid_argument", `offset: ${offset} is not one of 0${most}`);
     }
     this.#offset = offset;
-    const stream = new ReadableStream<Chunk>({
-      start: (controller) => void (this.#controller = controller),
-      pull: () => this.#pull(),
-      cancel: () => this.#cancelled(),
-    }, { highWaterMark: 0 });
-    if (this.#over) this.#controller!.error(this.#abort.signal.reason);
+    const inflow = this.#inflow = new Inflow({
+      read: (bytes) => exchange.grant(bytes),
+      asked: () => void (this.#moved = true),
+      // How the transfer ends is the handler's to say; until then the sender gets no credit.
+      cancelled: () => void (this.#cancelledByReader = true),
+      turn: this.#setup.turn,
+    });
+    if (this.#over) inflow.fail(this.#abort.signal.reason);
     else {
       exchange.widen(widenedBytes);
       exchange.item(encodeOffset(offset));
     }
-    return stream;
+    return inflow.stream;
   }
 
   /** Called at intervals: fails once nothing has moved for `ticks` of them. */
@@ -133,10 +132,9 @@ export class IncomingTransfer implements IncomingBulk, IncomingHandlers {
     this.#idleTicks = this.#moved ? 0 : this.#idleTicks + 1;
     this.#moved = false;
     if (this.#idleTicks < ticks) return;
-    const who =
-      this.#waiting.length > 0 || this.#offset === undefined || this.#receipt !== undefined
-        ? "the receiver's handler did not go on"
-        : "nothing came from the sender";
+    const who = this.#inflow?.waits || this.#offset === undefined || this.#receipt !== undefined
+      ? "the receiver's handler did not go on"
+      : "nothing came from the sender";
     this.#fail(new MycnetError("deadline_exceeded", `${who} within the idle timeout`));
   }
 
@@ -169,17 +167,13 @@ export class IncomingTransfer implements IncomingBulk, IncomingHandlers {
       this.#fail(stoppedReading());
       return;
     }
-    // Half the price of copying by the constructor.
-    const chunk: Chunk = new Uint8Array(body.length);
-    chunk.set(body);
-    this.#digest.update(chunk);
-    received(chunk.length);
+    this.#digest.update(body);
+    received(body.length);
     if (head.total !== undefined && this.#offset + this.#digest.bytes > head.total) {
       this.#corrupted(`more than the ${head.total} bytes that were announced`);
       return;
     }
-    if (this.#wanted) this.#give(chunk);
-    else this.#waiting.push(chunk);
+    this.#inflow!.push(body);
   }
 
   end(): void {
@@ -195,7 +189,7 @@ export class IncomingTransfer implements IncomingBulk, IncomingHandlers {
       return;
     }
     this.#receipt = ours;
-    if (this.#waiting.length === 0) this.#controller!.close();
+    this.#inflow!.end();
     if (this.#resolved) this.#succeed(ours);
   }
 
@@ -205,35 +199,11 @@ export class IncomingTransfer implements IncomingBulk, IncomingHandlers {
     this.#finish(closedError(reason, `the transfer of "${this.name}" from "${this.from.id}"`));
   }
 
-  #pull(): void {
-    this.#moved = true;
-    const chunk = this.#waiting.shift();
-    if (chunk === undefined) {
-      this.#wanted = true;
-      return;
-    }
-    this.#give(chunk);
-    if (this.#waiting.length === 0 && this.#receipt !== undefined) this.#controller!.close();
-  }
-
-  #give(chunk: Chunk): void {
-    this.#wanted = false;
-    this.#setup.exchange.grant(chunk.length);
-    this.#controller!.enqueue(chunk);
-  }
-
-  /** The reader wants no more. How the transfer ends is the handler's to say; until then the sender gets no credit. */
-  #cancelled(): void {
-    this.#controller = undefined;
-    this.#waiting.length = 0;
-    this.#cancelledByReader = true;
-  }
-
   #handled(): void {
     if (this.#over) return;
     if (this.#offset === undefined) {
       this.#refused(new Error("the handler resolved and had not accepted the transfer"));
-    } else if (this.#waiting.length > 0 || this.#cancelledByReader) {
+    } else if (this.#inflow!.waits || this.#cancelledByReader) {
       this.#fail(stoppedReading());
     } else if (this.#receipt !== undefined) {
       this.#succeed(this.#receipt);
@@ -277,10 +247,7 @@ export class IncomingTransfer implements IncomingBulk, IncomingHandlers {
     const { done } = this.#setup;
     if (error === undefined) return done(this, undefined);
     // What has arrived and been checked stays readable; anything else must not look complete.
-    if (this.#receipt === undefined) {
-      this.#waiting.length = 0;
-      this.#controller?.error(error);
-    }
+    if (this.#receipt === undefined) this.#inflow?.fail(error);
     this.#abort.abort(error);
     done(this, error);
   }

@@ -18,6 +18,18 @@ Deno.test("a chunk is staged after one of small messages, and read where it is a
   assert.equal(reads(4), "staged", "four of half a KiB");
 });
 
+Deno.test("the end of a large message does not have the next one staged", () => {
+  const counters = { messagesReceived: 0 };
+  const staging = new Staging(counters);
+  const large = new Uint8Array(64 * 1024);
+  const end = large.subarray(0, 100);
+  for (let i = 0; i < 5; i++) {
+    assert.equal(staging.place(large), large);
+    assert.equal(staging.place(end), end);
+    counters.messagesReceived++;
+  }
+});
+
 Deno.test("what is staged outlives its chunk, and is its owner's without another copy if it is small", () => {
   const chunk = new Uint8Array(1000).fill(7);
   const staged = stagedOf(chunk);

@@ -24,10 +24,10 @@ const smallestBufferBytes = 4096;
 const largestBufferBytes = 65_536;
 
 /**
- * Reads in a row that filled the buffer, after which everything else has its turn: bytes that are
- * there already are read within the same one, and megabytes may be.
+ * After so many bytes everything else has its turn: what is there already is read within the same
+ * one, and as long as the other end writes fast enough, there always is more.
  */
-const readsInARow = 8;
+const turnBytes = 256 * 1024;
 
 /** What a connection is made of. */
 export interface TcpConnectionOptions {
@@ -141,7 +141,7 @@ export class TcpConnection implements Connection {
 
   async #read(): Promise<void> {
     let buffer = new Uint8Array(smallestBufferBytes);
-    let full = 0;
+    let sinceTurn = 0;
     try {
       while (!this.#gone) {
         if (this.#paused) {
@@ -154,10 +154,12 @@ export class TcpConnection implements Connection {
         if (this.#closing === undefined && !this.#gone) {
           this.#handlers?.data(buffer.subarray(0, count));
         }
-        full = count === buffer.length ? full + 1 : 0;
-        if (full > 0 && count < largestBufferBytes) buffer = new Uint8Array(largestBufferBytes);
-        if (full === readsInARow) {
-          full = 0;
+        if (count === buffer.length && count < largestBufferBytes) {
+          buffer = new Uint8Array(largestBufferBytes);
+        }
+        sinceTurn += count;
+        if (sinceTurn >= turnBytes) {
+          sinceTurn = 0;
           await this.#host.barrier();
         }
       }

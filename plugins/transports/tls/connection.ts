@@ -4,7 +4,7 @@
  * The socket does the work; this class turns its events into the contract's: one
  * `closed`, no bytes after `close`, and a limit on how long a polite end may take.
  * A write's callback comes when the kernel has the bytes, so one outstanding write
- * is all the buffering there is. Before `open`, and while paused, nothing is read
+ * is all the buffering there is. Reads allocate nothing (reads.ts). Before `open`, and while paused, nothing is read
  * from the TCP socket beneath (flow.ts), and so the peer feels it.
  */
 import type { Socket } from "node:net";
@@ -18,6 +18,7 @@ import { MycnetError } from "../../../core/kernel/errors.ts";
 import type { Host, Timer } from "../../../core/kernel/host.ts";
 import { formatHostPort } from "../../../core/node/net/address.ts";
 import { Flow } from "./flow.ts";
+import { receive } from "./reads.ts";
 
 /** What a connection is made of. */
 export interface TlsConnectionOptions {
@@ -42,6 +43,7 @@ export class TlsConnection implements Connection {
   readonly encryption = "standard";
   readonly #host: Host;
   readonly #socket: TLSSocket;
+  readonly #raw: Socket;
   readonly #flow: Flow;
   readonly #closeTimeoutMs: number;
   #handlers: ConnectionHandlers | undefined;
@@ -67,6 +69,7 @@ export class TlsConnection implements Connection {
     this.remoteAddress = formatHostPort(socket.remoteAddress ?? "", socket.remotePort ?? 0);
     this.#host = options.host;
     this.#socket = socket;
+    this.#raw = options.raw;
     this.#flow = new Flow(options.raw);
     this.#flow.stop();
     this.#closeTimeoutMs = options.closeTimeoutMs;
@@ -83,9 +86,8 @@ export class TlsConnection implements Connection {
   open(handlers: ConnectionHandlers): void {
     this.#handlers = handlers;
     if (this.#gone) return this.#tellClosed();
-    // Without what Node adds: `slice` of a Buffer shares memory, where whoever gets bytes expects a copy.
-    this.#socket.on("data", ({ buffer, byteOffset, length }: Uint8Array) => {
-      if (!this.#over) handlers.data(new Uint8Array(buffer, byteOffset, length));
+    receive(this.#socket, this.#raw, (bytes) => {
+      if (!this.#over) handlers.data(bytes);
     });
     if (!this.#paused) this.#flow.start();
   }
