@@ -10,6 +10,7 @@
  * views on it.
  */
 import { formatAddress } from "./address.ts";
+import { EchoSlots } from "./echo_slots.ts";
 import type { Versions } from "./versions.ts";
 import { decodeUtf8, encodeUtf8 } from "../utf8.ts";
 import { writeState } from "./wire/messages.ts";
@@ -76,6 +77,8 @@ const maxSaid = 16;
 export class CardStore {
   /** @internal What the machines on this store work with. */
   readonly bench: Workbench = new Workbench();
+  /** @internal By what the views on this store recognize echoes. */
+  readonly echoSlots: EchoSlots = new EchoSlots();
   readonly #names: (Name | undefined)[] = [];
   readonly #freeNames: number[] = [];
   readonly #cards: (Stored | undefined)[] = [];

@@ -68,10 +68,11 @@ export class Membership {
     const { store, table } = this.#c;
     const id = store.find(bytes, node.start, node.end);
     // Most of what arrives is an echo; see that first.
-    if (table.echoes(id, incarnation)) return;
+    if (table.echoesSuspicion(id, incarnation)) return;
+    const source = store.find(bytes, from.start, from.end);
+    if (table.echoesAccuser(id, incarnation, source)) return;
     if (table.state(id) === stateOf.unknown) return;
     if (incarnation < table.incarnation(id)) return this.#outdated(id);
-    const source = store.find(bytes, from.start, from.end);
     const name = source < 0 ? bytes.subarray(from.start, from.end) : store.nameBytes(source);
     this.suspect(id, incarnation, source, name);
   }
@@ -80,6 +81,7 @@ export class Membership {
   hearDead({ incarnation, node, from }: VerdictFields, bytes: Uint8Array): void {
     const { store, table } = this.#c;
     const id = store.find(bytes, node.start, node.end);
+    if (table.echoesDeath(id, incarnation) && !sameSpan(bytes, node, from)) return;
     const known = table.state(id);
     if (known === stateOf.unknown) return;
     if (incarnation < table.incarnation(id)) return this.#outdated(id);
@@ -128,12 +130,13 @@ export class Membership {
     if (incarnation < knownIncarnation) return;
     if (id === c.selfId) return this.#own.refute(incarnation);
     if (this.#jumps(incarnation, knownIncarnation)) return;
-    if (incarnation === knownIncarnation && suspicions.has(id)) {
+    if (known === stateOf.suspect && incarnation === knownIncarnation && suspicions.has(id)) {
       // Mostly an echo, for which the accuser need not be looked up.
       if (
         suspicions.wants(id, source) && this.#trusts(source, id) && suspicions.confirm(id, source)
       ) {
         this.#rumours.suspect(id, incarnation, sourceName);
+        table.countAccuser(id, source);
         if (suspicions.confirmed(id)) table.settle(id);
       }
       return;
@@ -287,6 +290,7 @@ export class Membership {
     const minMs = suspicionMinMs(config, members);
     suspicions.begin(id, source, wanted, minMs, suspicionMaxMs(config, members), nowMs);
     if (wanted === 0) table.settle(id);
+    else if (source >= 0) table.countAccuser(id, source);
   }
 
   /** Nobody will have been heard for long at some time, if nobody is until then. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { EchoSlots } from "./echo_slots.ts";
 import { Exceptions } from "./exceptions.ts";
 import { PlaceIndex } from "./place_index.ts";
 import { Suspicions } from "./suspicions.ts";
@@ -41,7 +42,7 @@ Deno.test("exceptions keep state, incarnation and time of each, as a Map of obje
     incarnation: fc.integer({ min: 0, max: 0xffffffff }),
   });
   fc.assert(fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-    const ours = new Exceptions();
+    const ours = new Exceptions(new EchoSlots());
     const model = new Map<number, { state: number; incarnation: number; sinceMs: number }>();
     steps.forEach(({ id, state, incarnation }, nowMs) => {
       if (state === 0) {

@@ -27,7 +27,7 @@ export class MemberTable {
   /** Members alive or suspect. */
   live = 0;
   readonly #random: () => number;
-  readonly #exceptions: Exceptions = new Exceptions();
+  readonly #exceptions: Exceptions;
   /** The number of the card, plus one; 0 of who is unknown. */
   #entries: Uint32Array;
   /** Every number of a member is below this. */
@@ -41,6 +41,7 @@ export class MemberTable {
   /** Empty. */
   constructor(store: CardStore, random: () => number, expected: number) {
     this.store = store;
+    this.#exceptions = new Exceptions(store.echoSlots);
     this.#random = random;
     this.#entries = new Uint32Array(expected);
   }
@@ -80,18 +81,31 @@ export class MemberTable {
     return place < 0 ? undefined : this.#exceptions.sinceMs(place);
   }
 
-  /** True if a suspicion at this incarnation says nothing new: the verdict at it is graver, or settled. */
-  echoes(id: number, incarnation: number): boolean {
-    const exceptions = this.#exceptions;
-    const place = exceptions.find(id);
-    return place >= 0 && exceptions.incarnation(place) === incarnation &&
-      (exceptions.state(place) > stateOf.suspect || exceptions.settled(place));
+  /** True if a suspicion at this incarnation is known to say nothing new: the verdict at it is graver, or settled. */
+  echoesSuspicion(id: number, incarnation: number): boolean {
+    return this.#exceptions.echoesSuspicion(id, incarnation);
+  }
+
+  /** The same of a suspicion by one member. */
+  echoesAccuser(id: number, incarnation: number, accuser: number): boolean {
+    return this.#exceptions.echoesAccuser(id, incarnation, accuser);
+  }
+
+  /** True if a death at this incarnation is known to say nothing new, unless it is the member's own word that it left. */
+  echoesDeath(id: number, incarnation: number): boolean {
+    return this.#exceptions.echoesDeath(id, incarnation);
   }
 
   /** Marks that echoes of the last verdict, which is not that it is alive, say nothing new. The next verdict clears it. */
   settle(id: number): void {
     const place = this.#exceptions.find(id);
     if (place >= 0) this.#exceptions.settle(place);
+  }
+
+  /** Marks the same of what one member says. */
+  countAccuser(id: number, accuser: number): void {
+    const place = this.#exceptions.find(id);
+    if (place >= 0) this.#exceptions.count(place, accuser);
   }
 
   /** Enters a member that is alive. The card's reference becomes the table's. */

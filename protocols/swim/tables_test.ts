@@ -124,13 +124,13 @@ Deno.test("the counts of a table follow its members", () => {
   const { nameId } = hold(store, "a");
   table.add(store.card(0));
   table.judge(nameId, 1, stateOf.suspect, 50);
-  assert.equal(table.echoes(nameId, 1), false, "confirmations are news");
+  assert.equal(table.echoesSuspicion(nameId, 1), false, "confirmations are news");
   table.settle(nameId);
-  assert.equal(table.echoes(nameId, 1), true);
-  assert.equal(table.echoes(nameId, 2), false);
+  assert.equal(table.echoesSuspicion(nameId, 1), true);
+  assert.equal(table.echoesSuspicion(nameId, 2), false);
   assert.deepEqual([table.size, table.live, table.sinceMs(nameId)], [1, 1, 50]);
   table.judge(nameId, 0xffffffff, stateOf.left, 60);
-  assert.equal(table.echoes(nameId, 0xffffffff), true);
+  assert.equal(table.echoesSuspicion(nameId, 0xffffffff), true);
   assert.equal(table.incarnation(nameId), 0xffffffff);
   assert.deepEqual([table.size, table.live, table.sinceMs(nameId)], [1, 0, 60]);
   table.describe(hold(store, "a", 2, "new"));

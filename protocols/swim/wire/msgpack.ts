@@ -287,7 +287,15 @@ export class MsgpackWriter {
     if (length > 64) this.bytes.set(bytes, this.at);
     else {
       const target = this.bytes;
-      for (let i = 0, at = this.at; i < length; i++) target[at++] = bytes[i]!;
+      let i = 0;
+      let at = this.at;
+      for (; i + 4 <= length; i += 4, at += 4) {
+        target[at] = bytes[i]!;
+        target[at + 1] = bytes[i + 1]!;
+        target[at + 2] = bytes[i + 2]!;
+        target[at + 3] = bytes[i + 3]!;
+      }
+      for (; i < length; i++) target[at++] = bytes[i]!;
     }
     this.at += length;
     return this;
