@@ -6,9 +6,10 @@
  *                               [--json]
  */
 import type { LoadOptions, Round } from "./lib/load.ts";
-import { type BenchCluster, makeCluster } from "./lib/cluster.ts";
+import type { BenchCluster } from "./lib/cluster.ts";
 import { coresOf, placed, type Placement } from "./lib/cores.ts";
 import type { BenchOptions } from "./lib/options.ts";
+import { makePairCluster } from "./lib/pair.ts";
 import { Program } from "./lib/program.ts";
 import type { Report } from "./lib/report.ts";
 import { alternate, median } from "./lib/rounds.ts";
@@ -52,10 +53,7 @@ export async function startBare(
 
 /** Measures them. */
 export async function benchBare(options: BenchOptions): Promise<Report> {
-  await using cluster = await makeCluster([
-    { id: "server", type: "sclerotia" },
-    { id: "client", type: "sclerotia" },
-  ]);
+  await using cluster = await makePairCluster();
   const { seconds, rounds, placement } = options;
   const ms = seconds * 1000 / rounds;
   const rows: Report["rows"][number][] = [];

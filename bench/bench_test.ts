@@ -12,6 +12,7 @@ import { benchPeers } from "./peers.ts";
 import { benchPriorities } from "./priorities.ts";
 import { benchStart } from "./start.ts";
 import { assertFigures } from "./testing.ts";
+import { benchTracing } from "./tracing.ts";
 
 /** So little that it says nothing, and shows that everything runs. */
 const tiny: BenchOptions = {
@@ -117,6 +118,12 @@ Deno.test("the bench of peers measures those that are installed and names those 
   for (const { what, ratio } of report.rows) {
     if (ratio === undefined) assert.match(String(what), /^skipped: .+/);
   }
+});
+
+Deno.test("the bench of tracing sets it, unused and in use, beside a node without it", async () => {
+  const report = await benchTracing(tiny);
+  assert.deepEqual(report.rows.map((it) => it.side), ["absent", "off", "on"]);
+  assertFigures(report, ["inFlight", "ratio", "perSecond"]);
 });
 
 Deno.test("processes are placed on cores where the system lets us, and the report says where", () => {

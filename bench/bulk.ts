@@ -10,10 +10,17 @@
  * socket lets them: node:tls does not.
  */
 import { startBare } from "./bare.ts";
-import { type BenchCluster, makeCluster } from "./lib/cluster.ts";
+import type { BenchCluster } from "./lib/cluster.ts";
 import { placed } from "./lib/cores.ts";
-import type { BenchOptions, BenchTransport } from "./lib/options.ts";
-import { startPair, trafficProgram } from "./lib/pair.ts";
+import type { BenchOptions } from "./lib/options.ts";
+import {
+  rowsOver,
+  socketOf,
+  socketsAmong,
+  type SocketTransport,
+  startPair,
+  trafficProgram,
+} from "./lib/pair.ts";
 import type { Report } from "./lib/report.ts";
 import { alternate, median, medianRatio } from "./lib/rounds.ts";
 import { runBenches } from "./lib/run.ts";
@@ -24,14 +31,10 @@ const target = 0.85;
 
 /** Measures streams of bytes. */
 export async function benchBulk(options: BenchOptions): Promise<Report> {
-  await using cluster = await makeCluster([
-    { id: "server", type: "sclerotia" },
-    { id: "client", type: "sclerotia" },
-  ]);
-  const rows: Report["rows"][number][] = [];
-  for (const transport of options.transports) {
-    if (transport !== "memory") rows.push(await measure(transport, cluster, options));
-  }
+  const rows = await rowsOver(
+    socketsAmong(options.transports),
+    async (transport, cluster) => [await measure(transport, cluster, options)],
+  );
   return {
     bench: "bulk",
     what: `a stream of bytes over one link beside a bare copy, ${placed(options.placement)}; ` +
@@ -48,12 +51,11 @@ export async function benchBulk(options: BenchOptions): Promise<Report> {
 }
 
 async function measure(
-  transport: Exclude<BenchTransport, "memory">,
+  transport: SocketTransport,
   cluster: BenchCluster,
   { seconds, rounds, placement }: BenchOptions,
 ): Promise<Report["rows"][number]> {
-  const kind = transport === "tls" ? "tls" : "deno";
-  await using bare = await startBare(kind, cluster, placement, true);
+  await using bare = await startBare(socketOf[transport], cluster, placement, true);
   await using ours = await startPair({ transport, cluster, placement, program: trafficProgram });
   const sides = (ms: number) => ({
     bare: () => bare.caller.ask<number>("copy", ms),

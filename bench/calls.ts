@@ -15,38 +15,26 @@
  * that, nor on what else the machine does.
  */
 import { startBare } from "./bare.ts";
-import type { SocketKind } from "./bare/sockets.ts";
-import { type BenchCluster, makeCluster } from "./lib/cluster.ts";
+import type { BenchCluster } from "./lib/cluster.ts";
 import { placed } from "./lib/cores.ts";
 import { cpuOf } from "./lib/cpu.ts";
 import type { LoadOptions, Round } from "./lib/load.ts";
 import type { BenchOptions, BenchTransport } from "./lib/options.ts";
-import { startPair } from "./lib/pair.ts";
+import { rowsOver, socketOf, startPair } from "./lib/pair.ts";
 import type { Program } from "./lib/program.ts";
 import type { Report } from "./lib/report.ts";
 import { alternate, median, medianRatio } from "./lib/rounds.ts";
 import { runBenches } from "./lib/run.ts";
-
-/** The socket that each transport stands on. */
-const socketOf: Readonly<Record<BenchTransport, SocketKind | "memory">> = {
-  memory: "memory",
-  tcp: "deno",
-  tls: "tls",
-};
 
 /** What is compared with the bare echo, by the names of the columns. */
 const subjects = { message: "request", typed: "typed call", coded: "bare + MessagePack" } as const;
 
 /** Measures calls. */
 export async function benchCalls(options: BenchOptions): Promise<Report> {
-  await using cluster = await makeCluster([
-    { id: "server", type: "sclerotia" },
-    { id: "client", type: "sclerotia" },
-  ]);
-  const rows: Report["rows"][number][] = [];
-  for (const transport of options.transports) {
-    rows.push(...await measure(transport, cluster, options));
-  }
+  const rows = await rowsOver(
+    options.transports,
+    (transport, cluster) => measure(transport, cluster, options),
+  );
   return {
     bench: "calls",
     what: `calls between two processes beside a bare echo of 80-byte frames; ` +

@@ -1,11 +1,12 @@
 /**
- * Every bench, one after another: the figures of the README.
+ * The benches, one after another: the figures of the README.
  *
  *     deno task bench [--seconds 3] [--json] …
  *
  * Each is a file of its own and runs alone as well; their options are those of
- * lib/options.ts, and each reads the ones that mean something to it. The soak,
- * which lasts an hour, is a task of its own: `deno task soak`.
+ * lib/options.ts, and each reads the ones that mean something to it. Two run only
+ * alone: the soak, which lasts an hour (`deno task soak`), and what tracing costs
+ * (tracing.ts), which is ours beside ours.
  */
 import { benchBare } from "./bare.ts";
 import { benchBulk } from "./bulk.ts";

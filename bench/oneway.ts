@@ -11,10 +11,17 @@
  * last one had.
  */
 import { startBare } from "./bare.ts";
-import { type BenchCluster, makeCluster } from "./lib/cluster.ts";
+import type { BenchCluster } from "./lib/cluster.ts";
 import { placed } from "./lib/cores.ts";
-import type { BenchOptions, BenchTransport } from "./lib/options.ts";
-import { startPair, trafficProgram } from "./lib/pair.ts";
+import type { BenchOptions } from "./lib/options.ts";
+import {
+  rowsOver,
+  socketOf,
+  socketsAmong,
+  type SocketTransport,
+  startPair,
+  trafficProgram,
+} from "./lib/pair.ts";
 import type { Report } from "./lib/report.ts";
 import { alternate, median, medianRatio } from "./lib/rounds.ts";
 import { runBenches } from "./lib/run.ts";
@@ -29,14 +36,10 @@ const subjects: readonly (readonly [Promised, number | undefined])[] = [
 
 /** Measures messages without an answer. */
 export async function benchOneWay(options: BenchOptions): Promise<Report> {
-  await using cluster = await makeCluster([
-    { id: "server", type: "sclerotia" },
-    { id: "client", type: "sclerotia" },
-  ]);
-  const rows: Report["rows"][number][] = [];
-  for (const transport of options.transports) {
-    if (transport !== "memory") rows.push(...await measure(transport, cluster, options));
-  }
+  const rows = await rowsOver(
+    socketsAmong(options.transports),
+    (transport, cluster) => measure(transport, cluster, options),
+  );
   return {
     bench: "oneway",
     what: `messages of 100 bytes without an answer, ${placed(options.placement)}; medians of ` +
@@ -54,11 +57,11 @@ export async function benchOneWay(options: BenchOptions): Promise<Report> {
 }
 
 async function measure(
-  transport: Exclude<BenchTransport, "memory">,
+  transport: SocketTransport,
   cluster: BenchCluster,
   { seconds, rounds, placement }: BenchOptions,
 ): Promise<Report["rows"]> {
-  await using bare = await startBare(transport === "tls" ? "tls" : "deno", cluster, placement);
+  await using bare = await startBare(socketOf[transport], cluster, placement);
   await using ours = await startPair({ transport, cluster, placement, program: trafficProgram });
   const rows: Report["rows"][number][] = [];
   for (const [promised, target] of subjects) {

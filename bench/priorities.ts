@@ -8,11 +8,16 @@
  * The stream alone, the calls alone and both at once take turns. Calls are one at
  * a time: 3 ms after the last one was answered, or at once.
  */
-import { makeCluster } from "./lib/cluster.ts";
+import type { BenchCluster } from "./lib/cluster.ts";
 import { placed } from "./lib/cores.ts";
-import type { BenchOptions, BenchTransport } from "./lib/options.ts";
-import { startPair, trafficProgram } from "./lib/pair.ts";
-import type { Program } from "./lib/program.ts";
+import type { BenchOptions } from "./lib/options.ts";
+import {
+  rowsOver,
+  socketsAmong,
+  type SocketTransport,
+  startPair,
+  trafficProgram,
+} from "./lib/pair.ts";
 import type { Report } from "./lib/report.ts";
 import { alternate, median, medianRatio } from "./lib/rounds.ts";
 import { runBenches } from "./lib/run.ts";
@@ -25,21 +30,10 @@ const targets = { kept: 0.85, p99: 3000 } as const;
 
 /** Measures calls beside a stream. */
 export async function benchPriorities(options: BenchOptions): Promise<Report> {
-  await using cluster = await makeCluster([
-    { id: "server", type: "sclerotia" },
-    { id: "client", type: "sclerotia" },
-  ]);
-  const rows: Report["rows"][number][] = [];
-  for (const transport of options.transports) {
-    if (transport === "memory") continue;
-    await using pair = await startPair({
-      transport,
-      cluster,
-      placement: options.placement,
-      program: trafficProgram,
-    });
-    rows.push(...await measure(transport, pair.caller, options));
-  }
+  const rows = await rowsOver(
+    socketsAmong(options.transports),
+    (transport, cluster) => measure(transport, cluster, options),
+  );
   return {
     bench: "priorities",
     what:
@@ -63,11 +57,12 @@ export async function benchPriorities(options: BenchOptions): Promise<Report> {
 }
 
 async function measure(
-  transport: BenchTransport,
-  caller: Program,
-  { seconds, rounds }: BenchOptions,
+  transport: SocketTransport,
+  cluster: BenchCluster,
+  { seconds, rounds, placement }: BenchOptions,
 ): Promise<Report["rows"]> {
-  const side = (options: MixedOptions) => () => caller.ask<Mixed>("mixed", options);
+  await using pair = await startPair({ transport, cluster, placement, program: trafficProgram });
+  const side = (options: MixedOptions) => () => pair.caller.ask<Mixed>("mixed", options);
   const rows: Report["rows"][number][] = [];
   for (const [name, pauseMs] of Object.entries(pauses)) {
     const sides = (ms: number) => ({

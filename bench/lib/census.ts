@@ -1,6 +1,6 @@
 /** What a process holds: memory, handles and timers. */
 import { readdirSync } from "node:fs";
-import process from "node:process";
+import { openResources } from "../../tests/harness/leaks.ts";
 import { memory } from "./memory.ts";
 
 /** One look. Bytes are after a full collection where {@linkcode collectFlag} was given. */
@@ -28,9 +28,7 @@ export const census: readonly (keyof Census)[] = [
 
 /** Looks. */
 export function takeCensus(): Census {
-  // Deno's types of node:process do not list it; Node has it since 17.3.
-  const { getActiveResourcesInfo } = process as unknown as { getActiveResourcesInfo(): string[] };
-  const open = getActiveResourcesInfo.call(process);
+  const open = openResources();
   const timers = open.filter((kind) => kind === "Timeout").length;
   return { ...memory(), files: openFiles(), resources: open.length - timers, timers };
 }

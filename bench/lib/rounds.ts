@@ -28,7 +28,8 @@ export async function alternate<K extends string, T>(
   sides: Readonly<Record<K, () => Promise<T>>>,
 ): Promise<Record<K, T[]>> {
   const names = Object.keys(sides) as K[];
-  const results = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<K, T[]>;
+  const results = {} as Record<K, T[]>;
+  for (const name of names) results[name] = [];
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < names.length; i++) {
       const name = names[(round + i) % names.length];

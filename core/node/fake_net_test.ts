@@ -2,6 +2,7 @@
  * A network of nodes for tests: NodePeers over the real link machine and
  * connections in memory, on one virtual clock.
  */
+import assert from "node:assert/strict";
 import type { Connection, PeerAuthentication, Transport } from "../contracts/transport.ts";
 import { linkDown, linkRefused, linkUp, peerDown, peerUp } from "../contracts/peers.ts";
 import { MycnetError } from "../kernel/errors.ts";
@@ -48,6 +49,31 @@ export class FakeNet {
   /** Wires that are open at both ends. */
   get open(): Wire[] {
     return this.wires.filter(({ dialer, acceptor }) => !dialer.ended && !acceptor.ended);
+  }
+
+  /** Waits for a promise, in virtual time. */
+  async settled<T>(promise: Promise<T>): Promise<T> {
+    let done = false;
+    const finished = () => void (done = true);
+    promise.then(finished, finished);
+    await this.host.until(() => done);
+    return await promise;
+  }
+
+  /** What a promise that must fail fails with, in virtual time. */
+  async fails(promise: Promise<unknown>): Promise<MycnetError> {
+    try {
+      await this.settled(promise);
+    } catch (error) {
+      return error as MycnetError;
+    }
+    throw new assert.AssertionError({ message: "it did not fail" });
+  }
+
+  /** Checks that nothing is left behind. */
+  checkNothingLeft(): void {
+    assert.equal(this.host.pendingTimers, 0, "a timer was left behind");
+    assert.equal(this.open.length, 0, "a connection was left open");
   }
 
   /** A transport of one node, listening at `address`, or nowhere. */
@@ -169,11 +195,7 @@ export class FakeNode {
   /** Says goodbye and stops. */
   async stop(code: "leaving" | "shutting_down" | "restarting" = "shutting_down"): Promise<void> {
     this.#accepting[Symbol.dispose]();
-    const stopped = this.peers.close(code, "the test is over");
-    let done = false;
-    stopped.then(() => done = true);
-    await this.net.host.until(() => done);
-    await stopped;
+    await this.net.settled(this.peers.close(code, "the test is over"));
   }
 
   /** Dies without a word; the other ends notice at once. */

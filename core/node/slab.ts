@@ -27,7 +27,8 @@ let staged = 0;
 /** A copy that its owner may keep and change. */
 export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { length } = bytes;
-  if (length > longest || length === 0) {
+  // Written so that what has no length, and so is no bytes, cannot reach the slab either.
+  if (!(length <= longest && length > 0)) {
     // Not by `slice`: that of a Buffer shares memory.
     const own = new Uint8Array(length);
     own.set(bytes);

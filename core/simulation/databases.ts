@@ -11,26 +11,27 @@ import type { Plugin } from "../kernel/plugin.ts";
 
 /** What a machine keeps. */
 export class SimDatabases implements Databases {
-  readonly unavailable = undefined;
-  readonly #files = new Map<string, DatabaseSync>();
+  readonly unavailable: string | undefined = undefined;
+  /** By name. */
+  protected readonly files: Map<string, DatabaseSync> = new Map<string, DatabaseSync>();
 
   /** Opens one as the present process of the machine finds it. */
   open(name: string) {
-    let database = this.#files.get(name);
-    if (database === undefined) this.#files.set(name, database = new DatabaseSync(":memory:"));
+    let database = this.files.get(name);
+    if (database === undefined) this.files.set(name, database = new DatabaseSync(":memory:"));
     if (database.isTransaction) database.exec("ROLLBACK");
     return { database, path: `:memory:/${name}`, [Symbol.dispose]: () => {} };
   }
 
   /** True if it was opened before. */
   exists(name: string): boolean {
-    return this.#files.has(name);
+    return this.files.has(name);
   }
 
   /** The machine is taken away. */
   [Symbol.dispose](): void {
-    for (const database of this.#files.values()) database.close();
-    this.#files.clear();
+    for (const database of this.files.values()) database.close();
+    this.files.clear();
   }
 }
 

@@ -54,6 +54,9 @@ const config = z.strictObject({
     .describe("How long what has arrived of an unfinished transfer is kept."),
 });
 
+/** Questions at once: each may hold a file open and read all of it. */
+const maxQuestions = 128;
+
 type Config = z.output<typeof config>;
 
 /** @throws `permission_denied`. */
@@ -108,10 +111,19 @@ const plugin: Plugin<Files> = definePlugin({
           return sender.digest(question);
       }
     };
+    let underWay = 0;
     scope.own(messenger.handle(questionName, async (bytes, { from }) => {
       const question = readQuestion(bytes);
       checkAllowed(from, config, question.op === "have" || question.op === "commit");
-      return written(await answer(question, from) ?? {});
+      if (underWay >= maxQuestions) {
+        throw new MycnetError("overloaded", `${maxQuestions} questions about files wait already`);
+      }
+      underWay++;
+      try {
+        return written(await answer(question, from) ?? {});
+      } finally {
+        underWay--;
+      }
     }));
     scope.own(bulk.handle(putName, async (transfer) => {
       checkAllowed(transfer.from, config, true);

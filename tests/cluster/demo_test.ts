@@ -35,8 +35,8 @@ Deno.test("the demo survives its kill: every call answered, the node back, nothi
     env: { TMPDIR: folder.path },
     patienceMs: 120_000,
   });
-  const verdict = await demo.json("the verdict", (it) => it.event === "verdict" ? it : undefined);
-  const { ok, problems, made, answered, failed, timeline } = verdict as unknown as Verdict;
+  const verdict = await demo.event<Verdict>("verdict");
+  const { ok, problems, made, answered, failed, timeline } = verdict;
   assert.deepEqual(problems, []);
   assert.equal(ok, true);
   assert.ok(made > 100, `only ${made} calls were made`);

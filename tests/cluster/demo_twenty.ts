@@ -15,11 +15,11 @@ async function run(): Promise<Verdict> {
     env: { TMPDIR: folder.path },
     patienceMs: 120_000,
   });
-  const verdict = await demo.json("the verdict", (it) => it.event === "verdict" ? it : undefined);
+  const verdict = await demo.event<Verdict>("verdict");
   const { code } = await demo.ended();
-  const { ok, problems } = verdict as unknown as Verdict;
+  const { ok, problems } = verdict;
   const exit = ok === (code === 0) ? [] : [`the exit code was ${code}`];
-  return { ...verdict as unknown as Verdict, problems: [...problems, ...exit] };
+  return { ...verdict, problems: [...problems, ...exit] };
 }
 
 /** Smallest, median and largest. */

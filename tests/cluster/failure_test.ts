@@ -12,21 +12,12 @@ import { cp } from "node:fs/promises";
 import { clusterTest } from "../harness/leaks.ts";
 import { logged, logLines, pluginPath, type RunningProcess, TestCluster } from "./cluster.ts";
 import type { Tally } from "./load.ts";
+import { Reports } from "./reports.ts";
 
 const servers = ["a", "b", "c"];
 
-/** Waits for a tally later than `since` (wall-clock ms) that matches. */
-function tallied<T>(
-  client: RunningProcess,
-  what: string,
-  since: number,
-  match: (tally: Tally) => T | undefined,
-): Promise<T> {
-  return client.child.log(what, (line) => {
-    if (line.message !== "tally" || (line.at as number) < since) return undefined;
-    return match(line as unknown as Tally);
-  });
-}
+/** What load.ts writes. */
+const tallies = new Reports<Tally>("tally");
 
 /** The nodes that answered, as `id@generation`, of ids in `ids`. */
 const answered = ({ answers }: Tally, id: string) =>
@@ -34,7 +25,7 @@ const answered = ({ answers }: Tally, id: string) =>
 
 /** Waits until every server answers, and gives what each calls itself. */
 function allAnswer(client: RunningProcess, since: number): Promise<Record<string, string>> {
-  return tallied(client, "answers of all servers", since, (tally) => {
+  return tallies.next(client, "answers of all servers", since, (tally) => {
     const found = servers.map((id) => [id, answered(tally, id)] as const);
     return found.every(([, it]) => it !== undefined)
       ? Object.fromEntries(found) as Record<string, string>
@@ -44,9 +35,7 @@ function allAnswer(client: RunningProcess, since: number): Promise<Record<string
 
 /** Every failure of a call since a time. */
 function failures(client: RunningProcess, since: number): string[] {
-  return (logLines(client) as unknown as (Tally & { message: string })[])
-    .filter((it) => it.message === "tally" && it.at >= since)
-    .flatMap((it) => it.failures);
+  return tallies.all(client, since).flatMap((it) => it.failures);
 }
 
 /** Milliseconds since `since` at which a log line was written. */
@@ -91,7 +80,7 @@ clusterTest("a client's calls survive servers that are killed, paused and restar
     await b.child.kill();
     const noticed = await logged(client, lost, { node: "b" });
     assert.match(String(noticed.reason), /closed the connection|broke/, "silence takes longer");
-    await tallied(
+    await tallies.next(
       client,
       "answers of the two that are left",
       at,
@@ -108,10 +97,15 @@ clusterTest("a client's calls survive servers that are killed, paused and restar
 
   await step("a short pause costs nothing: the link stays, every call is answered", async () => {
     const b = running.get("b")!;
-    const before = await tallied(client, "a link to b", Date.now(), ({ links }) => links.b?.id);
+    const before = await tallies.next(
+      client,
+      "a link to b",
+      Date.now(),
+      ({ links }) => links.b?.id,
+    );
     const at = Date.now();
     await b.child.freeze();
-    await tallied(
+    await tallies.next(
       client,
       "a degraded link to b",
       at,
@@ -119,7 +113,7 @@ clusterTest("a client's calls survive servers that are killed, paused and restar
     );
     b.child.thaw();
     const thawed = Date.now();
-    await tallied(
+    await tallies.next(
       client,
       "the link to b healthy again and used",
       thawed,
@@ -137,7 +131,7 @@ clusterTest("a client's calls survive servers that are killed, paused and restar
       const b = running.get("b")!;
       const at = Date.now();
       await b.child.freeze();
-      const avoided = await tallied(
+      const avoided = await tallies.next(
         client,
         "calls that avoid b",
         at,
@@ -152,7 +146,7 @@ clusterTest("a client's calls survive servers that are killed, paused and restar
       assert.match(String(down.reason), /is unhealthy/);
       assert.ok(after(at, down) < 4000, `it took ${after(at, down)} ms`);
       // What was asked of b before anybody knew is asked of others now.
-      await tallied(
+      await tallies.next(
         client,
         "calls that do not wait for b",
         at + after(at, down),

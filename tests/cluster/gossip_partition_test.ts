@@ -10,9 +10,10 @@
  */
 import assert from "node:assert/strict";
 import { lossMissing, Namespaces } from "../harness/namespaces.ts";
-import { logLines, pluginPath, type RunningProcess, TestCluster } from "./cluster.ts";
+import { pluginPath, type RunningProcess, TestCluster } from "./cluster.ts";
 import { failuresAt } from "./gossip.ts";
 import { startInside } from "./namespaced.ts";
+import { Reports } from "./reports.ts";
 import type { View } from "./watch.ts";
 
 const missing = lossMissing();
@@ -20,6 +21,9 @@ if (missing !== undefined) {
   console.error(`The tests of gossip over bad networks cannot run here: ${missing}`);
 }
 const ignore = missing !== undefined && Deno.env.get("MYCNET_REQUIRE_SERVERS") !== "1";
+
+/** What watch.ts writes. */
+const views = new Reports<View>("view");
 
 /** Nodes in namespaces of their own. */
 class Spread implements AsyncDisposable {
@@ -75,11 +79,8 @@ class Spread implements AsyncDisposable {
     since: number,
     wanted: (view: View) => boolean,
   ): Promise<View> {
-    return await this.node(id).child.log(`${what} at ${id}`, (line) => {
-      if (line.message !== "view" || (line.at as number) < since) return undefined;
-      const view = line as unknown as View;
-      return wanted(view) ? view : undefined;
-    });
+    const match = (view: View) => wanted(view) ? view : undefined;
+    return await views.next(this.node(id), what, since, match);
   }
 
   /** Waits until everybody sees everybody alive, later than `since`. */
@@ -101,7 +102,7 @@ class Spread implements AsyncDisposable {
       const goal = first.counters.ping_count! + count;
       await this.view(id, `${count} probes`, since, (it) => it.counters.ping_count! >= goal);
     }));
-    return this.nodes.flatMap((node) => viewsOf(node).filter(({ at }) => at >= since));
+    return this.nodes.flatMap((node) => views.all(node, since));
   }
 
   /**
@@ -122,8 +123,8 @@ class Spread implements AsyncDisposable {
 
   /** How much more a counter is in a node's latest view than in its first since a time. */
   rise(id: string, counter: string, since: number): number {
-    const views = viewsOf(this.node(id)).filter(({ at }) => at >= since);
-    return views.at(-1)!.counters[counter]! - views[0]!.counters[counter]!;
+    const seen = views.all(this.node(id), since);
+    return seen.at(-1)!.counters[counter]! - seen[0]!.counters[counter]!;
   }
 
   node(id: string): RunningProcess {
@@ -133,10 +134,6 @@ class Spread implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#undo.disposeAsync();
   }
-}
-
-function viewsOf(node: RunningProcess): View[] {
-  return logLines(node).filter(({ message }) => message === "view") as unknown as View[];
 }
 
 /** Nobody was seen dead in any of these views. */

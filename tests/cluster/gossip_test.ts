@@ -7,6 +7,7 @@
  * gossip_clock_test.ts, and in the simulator (tests/simulation/membership_clocks_test.ts).
  */
 import assert from "node:assert/strict";
+import type { Member } from "../../core/contracts/membership.ts";
 import { clusterTest } from "../harness/leaks.ts";
 import { freePort } from "../harness/ports.ts";
 import { ask, logged, logLines, type RunningProcess, TestCluster } from "./cluster.ts";
@@ -88,9 +89,10 @@ class Four implements AsyncDisposable {
 }
 
 /** What a member says of itself, without what counts and changes. */
-async function wordOf(at: RunningProcess, id: string): Promise<Record<string, unknown>> {
+async function wordOf(at: RunningProcess, id: string): Promise<Partial<Member>> {
+  const member: Partial<Member> = (await membersOf(at))[id]!;
   const { incarnation: _, since: _since, phi: _phi, distanceMs: _rtt, state: _state, ...word } =
-    (await membersOf(at))[id]! as unknown as Record<string, unknown>;
+    member;
   return word;
 }
 

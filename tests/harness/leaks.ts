@@ -12,16 +12,19 @@ import process from "node:process";
 
 const lookEveryMs = 5;
 
+/** What node: modules have open, timers included: the kind of each, e.g. `TCPServerWrap`. */
+export function openResources(): readonly string[] {
+  // A cast, since Deno's types of node:process lack what Node has had since 17.3.
+  const { getActiveResourcesInfo } = process as unknown as { getActiveResourcesInfo(): string[] };
+  return getActiveResourcesInfo.call(process);
+}
+
 /** Kinds of resources and how many of each are open, e.g. `TCPServerWrap: 1`. */
 type Census = ReadonlyMap<string, number>;
 
 function census(workers: ReadonlySet<Worker>): Census {
   const counts = new Map<string, number>();
-  // Deno's types of node:process do not list it; Node has it since 17.3.
-  const { getActiveResourcesInfo } = process as unknown as {
-    getActiveResourcesInfo(): string[];
-  };
-  for (const kind of getActiveResourcesInfo.call(process)) {
+  for (const kind of openResources()) {
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
   if (workers.size > 0) counts.set("Worker", workers.size);

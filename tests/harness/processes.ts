@@ -116,6 +116,15 @@ export class Child implements AsyncDisposable {
     return this.#find(this.#stdout, what, inJson(match));
   }
 
+  /** Waits for the line of JSON whose `event` is this one, and gives it as what its program wrote it from. */
+  event<T>(event: string): Promise<T> {
+    return this.json(
+      `the event "${event}"`,
+      // A cast, since the line is what a program of this project was told to say.
+      (line) => line.event === event ? line as unknown as T : undefined,
+    );
+  }
+
   /** Waits for a line of JSON on standard error, where nodes log, as {@linkcode line} does. */
   log<T>(what: string, match: (value: Record<string, unknown>) => T | undefined): Promise<T> {
     return this.#find(this.#stderr, what, inJson(match));
@@ -295,10 +304,7 @@ export const nodeArguments: readonly string[] = [
 
 /** Waits until a node started with {@linkcode nodeArguments} is up. */
 export function started(child: Child): Promise<Started> {
-  return child.json(
-    "that it has started",
-    (line) => line.event === "started" ? line as unknown as Started : undefined,
-  );
+  return child.event<Started>("started");
 }
 
 /** A folder that is gone when the test ends. */

@@ -76,7 +76,13 @@ export class NodeBulk implements Bulk, Disposable {
     if (this.#outgoing.size + this.#linking >= maxTransfers) {
       throw new MycnetError("overloaded", `${maxTransfers} transfers go out already`);
     }
-    const link = await this.#link(node, options.signal);
+    this.#linking++;
+    let link: PeerLink;
+    try {
+      link = await this.#link(node, options.signal);
+    } finally {
+      this.#linking--;
+    }
     const transfer = new OutgoingTransfer({
       host: this.#host,
       node: link.peer.id,
@@ -142,7 +148,6 @@ export class NodeBulk implements Bulk, Disposable {
   async #link(node: string, given: AbortSignal | undefined): Promise<PeerLink> {
     const stop = this.#stop.signal;
     const signal = given === undefined ? stop : AbortSignal.any([stop, given]);
-    this.#linking++;
     try {
       signal.throwIfAborted();
       const link = await this.#peers.connect(node, { use: "bulk", signal });
@@ -154,8 +159,6 @@ export class NodeBulk implements Bulk, Disposable {
       stop.throwIfAborted();
       if (!given?.aborted) throw error;
       throw new MycnetError("aborted", "the caller's signal aborted", { cause: given.reason });
-    } finally {
-      this.#linking--;
     }
   }
 

@@ -1,6 +1,6 @@
 /** Nodes with transfers over memory and virtual time, for the tests of this room. */
 import assert from "node:assert/strict";
-import { MycnetError } from "../../kernel/errors.ts";
+import type { MycnetError } from "../../kernel/errors.ts";
 import { FakeNet, FakeNode } from "../fake_net_test.ts";
 import { type BulkConfig, NodeBulk } from "./bulk.ts";
 
@@ -75,22 +75,14 @@ export class Cluster implements AsyncDisposable {
     return this.bulks.get(id)!;
   }
 
-  /** Waits for a promise, in virtual time. */
-  async settled<T>(promise: Promise<T>): Promise<T> {
-    let done = false;
-    const finished = () => void (done = true);
-    promise.then(finished, finished);
-    await this.host.until(() => done);
-    return await promise;
+  /** See {@linkcode FakeNet.settled}. */
+  settled<T>(promise: Promise<T>): Promise<T> {
+    return this.net.settled(promise);
   }
 
-  async fails(promise: Promise<unknown>): Promise<MycnetError> {
-    try {
-      await this.settled(promise);
-    } catch (error) {
-      return error as MycnetError;
-    }
-    throw new assert.AssertionError({ message: "it did not fail" });
+  /** See {@linkcode FakeNet.fails}. */
+  fails(promise: Promise<unknown>): Promise<MycnetError> {
+    return this.net.fails(promise);
   }
 
   /** What both ends count as under way. */
@@ -103,7 +95,6 @@ export class Cluster implements AsyncDisposable {
     for (const node of this.nodes.values()) await node.stop();
     await this.host.advance(10); // What both ends said last is still on the wire.
     assert.equal(this.active, 0, "a transfer was left behind");
-    assert.equal(this.host.pendingTimers, 0, "a timer was left behind");
-    assert.equal(this.net.open.length, 0, "a connection was left open");
+    this.net.checkNothingLeft();
   }
 }

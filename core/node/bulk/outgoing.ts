@@ -22,7 +22,7 @@ import { closedError, decodeFailure, decodeOffset, decodeTrailer, encodeTrailer 
  * The largest item, in bytes: a slice of the link's writer. Four fit the window of a stream, so that
  * sender and receiver do not take turns.
  */
-export const sliceBytes: number = 64 * 1024;
+const sliceBytes = 64 * 1024;
 /** How often progress is told at most, in ms. */
 const tellMs = 100;
 const empty = new Uint8Array(0);
@@ -85,7 +85,9 @@ export class OutgoingTransfer implements ExchangeHandlers {
         "cancelled",
         new MycnetError("aborted", `${this.#what} was aborted`, { cause: signal.reason }),
       );
-    signal.addEventListener("abort", this.#aborted, { once: true });
+    // It may have aborted between the finding of the link and this.
+    if (signal.aborted) this.#aborted();
+    else signal.addEventListener("abort", this.#aborted, { once: true });
   }
 
   /** Called at intervals: true once nothing has moved for `ticks` of them because of the receiver. */
@@ -168,6 +170,9 @@ export class OutgoingTransfer implements ExchangeHandlers {
       this.#moved = true;
       if (this.#over) return;
       if (done) break;
+      if (!(value instanceof Uint8Array)) {
+        throw new MycnetError("invalid_argument", "source: its chunks must be Uint8Arrays");
+      }
       this.#checkTotal(offset + this.#digest.bytes + value.length, false);
       // Of equal length: a chunk a little too large must not become a slice and a crumb.
       const length = Math.ceil(value.length / Math.ceil(value.length / sliceBytes));

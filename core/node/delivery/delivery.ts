@@ -38,7 +38,7 @@ import { copyOf } from "../slab.ts";
 import { Incoming, laneIndex } from "./incoming.ts";
 import { OutgoingPeer } from "./outgoing.ts";
 import { DurableLane, fail, type Outgoing, type VolatileLane } from "./outgoing_lane.ts";
-import { OutboxRoom } from "./outbox_room.ts";
+import { aborted, OutboxRoom } from "./outbox_room.ts";
 import { DeliveryStore, fileName } from "./store.ts";
 
 /** Nodes with state for sending; idle ones are dropped beyond it. */
@@ -70,6 +70,7 @@ export class NodeDelivery implements Delivery, Disposable {
   #store: DeliveryStore | undefined;
   #storeError: MycnetError | undefined;
   #turnStartMs: number | undefined;
+  readonly #countFailure = () => void this.#counters.failed++;
   readonly #turnOver = () => void (this.#turnStartMs = undefined);
 
   /** Sends what an earlier start of this node left in the outbox. */
@@ -107,7 +108,10 @@ export class NodeDelivery implements Delivery, Disposable {
     if (options.signal?.aborted) return this.#refuse(aborted(options.signal));
     const index = laneIndex(options.priority);
     if (level === "guaranteed") {
-      return this.#sendGuaranteed(node, index, { type, route, metadata, trace, body }, options);
+      const message = { type, route, metadata, trace, body };
+      const kept = this.#sendGuaranteed(node, index, message, options);
+      kept.catch(this.#countFailure);
+      return kept;
     }
     const peer = this.#peer(node);
     const lane = peer.volatile(index);
@@ -221,12 +225,12 @@ export class NodeDelivery implements Delivery, Disposable {
   ): Promise<void> {
     const { length } = message.body;
     const problem = this.#whyNot(node, length);
-    if (problem !== undefined) return this.#refuse(problem);
+    if (problem !== undefined) return Promise.reject(problem);
     const store = this.#store!;
     if (!this.#room.has(store, length)) {
       if (options.wait === false) {
         const why = `the outbox is full: ${store.rows} messages of ${store.bytes} bytes wait`;
-        return this.#refuse(new MycnetError("overloaded", why));
+        return Promise.reject(new MycnetError("overloaded", why));
       }
       return this.#room.wait(
         length,
@@ -390,8 +394,4 @@ function listen(
   };
   signal.addEventListener("abort", abort, { once: true });
   message.unlisten = () => signal.removeEventListener("abort", abort);
-}
-
-function aborted(signal: AbortSignal): MycnetError {
-  return new MycnetError("aborted", "the caller's signal aborted", { cause: signal.reason });
 }

@@ -1,27 +1,17 @@
 // Disks that are full and databases that are old copies.
 import assert from "node:assert/strict";
-import { type ErrorCode, MycnetError } from "../../kernel/errors.ts";
 import { FakeNet } from "../fake_net_test.ts";
-import { DeliveryNode, MemoryDatabases, nothingLeft, outcome, text } from "./fakes_test.ts";
-
-async function end(net: FakeNet, ...nodes: DeliveryNode[]): Promise<void> {
-  for (const node of nodes) await node.stop();
-  nothingLeft(net);
-  for (const { databases } of nodes) databases[Symbol.dispose]();
-}
-
-const hasCode = (error: unknown, code: ErrorCode) =>
-  assert.equal((error as MycnetError | undefined)?.code, code, String(error));
-
-const numbers = (from: number, to: number) =>
-  Array.from({ length: to - from + 1 }, (_, at) => `${from + at}`);
-
-/** What a node's outbox holds. */
-const outbox = (node: DeliveryNode) =>
-  node.databases.file().prepare("SELECT count(*) AS n FROM outbox").get()!.n;
-
-const book = (databases: MemoryDatabases) =>
-  databases.file().prepare("SELECT what FROM book ORDER BY rowid").all().map(({ what }) => what);
+import {
+  book,
+  DeliveryNode,
+  end,
+  hasCode,
+  MemoryDatabases,
+  numbers,
+  outbox,
+  outcome,
+  text,
+} from "./fakes_test.ts";
 
 Deno.test("a disk that cannot be written fails what was not promised, and what was taken comes again", async () => {
   const net = new FakeNet();

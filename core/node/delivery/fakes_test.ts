@@ -1,9 +1,10 @@
 /** What tests of delivery share: databases in memory, and nodes that only deliver. */
 import assert from "node:assert/strict";
-import { DatabaseSync } from "node:sqlite";
-import type { Databases } from "../../contracts/databases.ts";
+import type { DatabaseSync } from "node:sqlite";
 import type { ArrivedMessage, Taken } from "../../contracts/delivery.ts";
+import type { ErrorCode, MycnetError } from "../../kernel/errors.ts";
 import { messageTypes } from "@mycnet/protocols/frame";
+import { SimDatabases } from "../../simulation/databases.ts";
 import { FakeNet, FakeNode, type FakeNodeOptions } from "../fake_net_test.ts";
 import { type DeliveryConfig, deliveryConfig } from "./config.ts";
 import { NodeDelivery } from "./delivery.ts";
@@ -15,10 +16,9 @@ export function deliveryConfigOf(partial: Record<string, unknown> = {}): Deliver
   return result.value;
 }
 
-/** Databases in memory that outlive whoever opened them, as files do. */
-export class MemoryDatabases implements Databases, Disposable {
-  unavailable: string | undefined;
-  readonly #files = new Map<string, DatabaseSync>();
+/** Databases in memory that outlive whoever opened them, as files do, and can be looked into. */
+export class MemoryDatabases extends SimDatabases {
+  override unavailable: string | undefined = undefined;
 
   /** Those of a node that keeps nothing on disk. */
   static none(): MemoryDatabases {
@@ -27,25 +27,9 @@ export class MemoryDatabases implements Databases, Disposable {
     return databases;
   }
 
-  open(name: string) {
-    let database = this.#files.get(name);
-    if (database === undefined) this.#files.set(name, database = new DatabaseSync(":memory:"));
-    if (database.isTransaction) database.exec("ROLLBACK");
-    return { database, path: `:memory:/${name}`, [Symbol.dispose]: () => {} };
-  }
-
-  exists(name: string): boolean {
-    return this.#files.has(name);
-  }
-
   /** The file itself. */
   file(name = "delivery.db"): DatabaseSync {
-    return this.#files.get(name)!;
-  }
-
-  [Symbol.dispose](): void {
-    for (const database of this.#files.values()) database.close();
-    this.#files.clear();
+    return this.files.get(name)!;
   }
 }
 
@@ -127,8 +111,30 @@ export async function outcome(net: FakeNet, promise: Promise<unknown>): Promise<
   return result!.error;
 }
 
-/** Checks that nothing is left behind. */
-export function nothingLeft(net: FakeNet): void {
-  assert.equal(net.host.pendingTimers, 0, "a timer was left behind");
-  assert.equal(net.open.length, 0, "a connection was left open");
+/** Stops nodes in good order and checks that nothing is left behind. Databases are closed. */
+export async function end(net: FakeNet, ...nodes: DeliveryNode[]): Promise<void> {
+  for (const node of nodes) await node.stop();
+  net.checkNothingLeft();
+  for (const { databases } of nodes) databases[Symbol.dispose]();
+}
+
+/** Checks the code of an error. */
+export function hasCode(error: unknown, code: ErrorCode): void {
+  assert.equal((error as MycnetError | undefined)?.code, code, String(error));
+}
+
+/** The numbers from one to another, as texts. */
+export function numbers(from: number, to: number): string[] {
+  return Array.from({ length: to - from + 1 }, (_, at) => `${from + at}`);
+}
+
+/** How much a node's outbox holds. */
+export function outbox(node: DeliveryNode): unknown {
+  return node.databases.file().prepare("SELECT count(*) AS n FROM outbox").get()!.n;
+}
+
+/** What a receiver wrote into its table `book`, in order. */
+export function book(databases: MemoryDatabases): unknown[] {
+  const rows = databases.file().prepare("SELECT what FROM book ORDER BY rowid").all();
+  return rows.map(({ what }) => what);
 }

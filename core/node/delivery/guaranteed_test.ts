@@ -1,25 +1,19 @@
 // Guaranteed messages, over links in memory, databases in memory and virtual time.
 import assert from "node:assert/strict";
-import { type ErrorCode, MycnetError } from "../../kernel/errors.ts";
+import type { MycnetError } from "../../kernel/errors.ts";
 import { messageTypes } from "@mycnet/protocols/frame";
 import { FakeNet } from "../fake_net_test.ts";
-import { DeliveryNode, MemoryDatabases, nothingLeft, outcome, text } from "./fakes_test.ts";
-
-async function end(net: FakeNet, ...nodes: DeliveryNode[]): Promise<void> {
-  for (const node of nodes) await node.stop();
-  nothingLeft(net);
-  for (const { databases } of nodes) databases[Symbol.dispose]();
-}
-
-const hasCode = (error: unknown, code: ErrorCode) =>
-  assert.equal((error as MycnetError | undefined)?.code, code, String(error));
-
-const numbers = (from: number, to: number) =>
-  Array.from({ length: to - from + 1 }, (_, at) => `${from + at}`);
-
-/** What a node's outbox holds. */
-const outbox = (node: DeliveryNode) =>
-  node.databases.file().prepare("SELECT count(*) AS n FROM outbox").get()!.n;
+import {
+  book,
+  DeliveryNode,
+  end,
+  hasCode,
+  MemoryDatabases,
+  numbers,
+  outbox,
+  outcome,
+  text,
+} from "./fakes_test.ts";
 
 /** A receiver that writes what it handles into its database, in the message's transaction. */
 function keepsBook(node: DeliveryNode, fail: () => boolean = () => false): void {
@@ -32,8 +26,6 @@ function keepsBook(node: DeliveryNode, fail: () => boolean = () => false): void 
     return "taken";
   };
 }
-const book = (databases: MemoryDatabases) =>
-  databases.file().prepare("SELECT what FROM book ORDER BY rowid").all().map(({ what }) => what);
 
 Deno.test("a guaranteed message resolves when it is on disk, though the receiver is not there", async () => {
   const net = new FakeNet();

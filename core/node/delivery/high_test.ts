@@ -1,10 +1,9 @@
 // Messages of level high, over links in memory and virtual time.
 import assert from "node:assert/strict";
-import { type ErrorCode, MycnetError } from "../../kernel/errors.ts";
 import { encodeNotices } from "@mycnet/protocols/delivery";
 import { messageTypes } from "@mycnet/protocols/frame";
 import { FakeNet } from "../fake_net_test.ts";
-import { bytes, DeliveryNode, nothingLeft, outcome } from "./fakes_test.ts";
+import { bytes, DeliveryNode, end, hasCode, numbers, outcome } from "./fakes_test.ts";
 
 /** Two nodes, `a` knowing where `b` is. */
 function pair(config: Record<string, unknown> = {}) {
@@ -14,17 +13,6 @@ function pair(config: Record<string, unknown> = {}) {
   a.node.hint("b", "b");
   return { net, a, b };
 }
-
-async function end(net: FakeNet, ...nodes: DeliveryNode[]): Promise<void> {
-  for (const node of nodes) await node.stop();
-  nothingLeft(net);
-}
-
-const hasCode = (error: unknown, code: ErrorCode) =>
-  assert.equal((error as MycnetError | undefined)?.code, code, String(error));
-
-const numbers = (from: number, to: number) =>
-  Array.from({ length: to - from + 1 }, (_, at) => `${from + at}`);
 
 Deno.test("a message resolves once the receiver has taken it, and arrives once and in order", async () => {
   const { net, a, b } = pair();

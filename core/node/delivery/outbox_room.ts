@@ -41,9 +41,7 @@ export class OutboxRoom {
       };
       const abort = () => {
         leave();
-        reject(
-          new MycnetError("aborted", "the caller's signal aborted", { cause: signal!.reason }),
-        );
+        reject(aborted(signal!));
       };
       const waiter: Waiter = {
         bytes,
@@ -78,4 +76,9 @@ export class OutboxRoom {
     const { rows: maxRows, bytes: maxBytes } = this.#config;
     return rows === 0 || rows < maxRows && bytes + more <= maxBytes;
   }
+}
+
+/** What a sender whose signal aborted is told. */
+export function aborted(signal: AbortSignal): MycnetError {
+  return new MycnetError("aborted", "the caller's signal aborted", { cause: signal.reason });
 }

@@ -13,6 +13,7 @@ import type {
   Databases,
   OpenedDatabase,
   SqlDatabase,
+  SqlRow,
   SqlStatement,
 } from "../../contracts/databases.ts";
 import { MycnetError } from "../../kernel/errors.ts";
@@ -158,17 +159,17 @@ export class DeliveryStore implements Disposable {
     return sequence;
   }
 
-  /** Up to `limit` messages of a lane from a sequence on. */
+  /** Up to `limit` messages of a lane from a sequence on; none, which is logged, where they cannot be read. */
   load(node: string, lane: number, from: number, limit: number): Kept[] {
-    const rows = this.#statements.load.all(node, lane, from, limit) as unknown as (
-      & Omit<Kept, "route" | "metadata">
-      & { route: string | null; metadata: Uint8Array | null }
-    )[];
-    return rows.map(({ route, metadata, ...row }) => ({
-      ...row,
-      route: route ?? undefined,
-      metadata: metadata ?? undefined,
-    }));
+    try {
+      return this.#statements.load.all(node, lane, from, limit).map(keptOf);
+    } catch (error) {
+      this.#host.log.error("Guaranteed messages could not be read", {
+        path: this.path,
+        error: (error as Error).message,
+      });
+      return [];
+    }
   }
 
   /** What a lane holds from one sequence to another. */
@@ -328,6 +329,17 @@ export class DeliveryStore implements Disposable {
     }
     for (const committed of waiting) committed(error);
   }
+}
+
+/** A row of the outbox, whose table is STRICT: the columns have the types that the schema names. */
+function keptOf({ sequence, type, route, metadata, body }: SqlRow): Kept {
+  return {
+    sequence: sequence as number,
+    type: type as number,
+    route: route as string | null ?? undefined,
+    metadata: metadata as Uint8Array | null ?? undefined,
+    body: body as Uint8Array,
+  };
 }
 
 function keyOf(node: string, lane: number): string {

@@ -1,6 +1,5 @@
 /** Nodes with messengers, for the tests of this room. */
-import assert from "node:assert/strict";
-import { MycnetError } from "../../kernel/errors.ts";
+import type { MycnetError } from "../../kernel/errors.ts";
 import { FakeNet, FakeNode } from "../fake_net_test.ts";
 import { NodeDelivery } from "../delivery/delivery.ts";
 import { deliveryConfigOf, MemoryDatabases } from "../delivery/fakes_test.ts";
@@ -55,29 +54,20 @@ export class Cluster implements AsyncDisposable {
     return this.messengers.get(id)!;
   }
 
-  /** Waits for a promise, in virtual time. */
-  async settled<T>(promise: Promise<T>): Promise<T> {
-    let done = false;
-    const finished = () => void (done = true);
-    promise.then(finished, finished);
-    await this.host.until(() => done);
-    return await promise;
+  /** See {@linkcode FakeNet.settled}. */
+  settled<T>(promise: Promise<T>): Promise<T> {
+    return this.net.settled(promise);
   }
 
-  async fails(promise: Promise<unknown>): Promise<MycnetError> {
-    try {
-      await this.settled(promise);
-    } catch (error) {
-      return error as MycnetError;
-    }
-    throw new assert.AssertionError({ message: "it did not fail" });
+  /** See {@linkcode FakeNet.fails}. */
+  fails(promise: Promise<unknown>): Promise<MycnetError> {
+    return this.net.fails(promise);
   }
 
   async [Symbol.asyncDispose]() {
     for (const messenger of this.messengers.values()) messenger[Symbol.dispose]();
     for (const delivery of this.deliveries.values()) delivery[Symbol.dispose]();
     for (const node of this.nodes.values()) await node.stop();
-    assert.equal(this.host.pendingTimers, 0, "a timer was left behind");
-    assert.equal(this.net.open.length, 0, "a connection was left open");
+    this.net.checkNothingLeft();
   }
 }

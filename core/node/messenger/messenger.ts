@@ -102,6 +102,7 @@ export class NodeMessenger implements Messenger, Disposable {
   ): Promise<void> {
     try {
       const resolved = this.#resolve(name);
+      checkBytes(bytes);
       this.#finder.check(options.signal);
       const link = this.#peers.link(node);
       const level = options.reliability ?? (link === undefined ? undefined : this.#levelOf(link));
@@ -126,6 +127,7 @@ export class NodeMessenger implements Messenger, Disposable {
   ): Promise<Uint8Array<ArrayBuffer>> {
     try {
       const resolved = this.#resolve(name);
+      checkBytes(bytes);
       const timeoutMs = options.timeout === undefined
         ? defaultTimeoutMs
         : parseDuration(options.timeout, "timeout");
@@ -356,4 +358,9 @@ function withCode(error: unknown): Error & { readonly code: ErrorCode } {
     return error as Error & { readonly code: ErrorCode };
   }
   return new MycnetError("internal", String(error), { cause: error });
+}
+
+function checkBytes(bytes: Uint8Array): void {
+  if (bytes instanceof Uint8Array) return;
+  throw new MycnetError("invalid_argument", `bytes: a Uint8Array is expected, not ${typeof bytes}`);
 }

@@ -103,6 +103,7 @@ export class Client {
       return passOn(transfer, begun.resolve);
     });
     const timer = host.after(startMs, () => {
+      registration[Symbol.dispose]();
       begun.reject(new MycnetError("timeout", `node "${node}" promised a file and sent none`));
     });
     const aborted = () => begun.reject(signal.reason);
@@ -110,6 +111,10 @@ export class Client {
     try {
       const { bytes } = await this.ask(node, { op: "fetch", ...file, offset, reply }, signal);
       return { body: await begun.promise, bytes };
+    } catch (error) {
+      // The bytes may have begun before the answer got lost: nobody will read them.
+      begun.promise.then((body) => body.cancel(), () => {});
+      throw error;
     } finally {
       signal.removeEventListener("abort", aborted);
       timer[Symbol.dispose]();

@@ -4,18 +4,21 @@
  * A path is plain names with slashes in between: nothing that a file system reads as more than a
  * name. On the way down every folder must be one: a symbolic link is refused wherever it points,
  * since whoever may write files could otherwise be led out. After opening, the file is compared with
- * the one that was looked at, so that nobody swaps it in between.
+ * the one that was looked at, so that nobody swaps it in between. Other nodes cannot make links or
+ * swap folders; a program of this machine that may write to the folder could swap one on the way
+ * for a link between the look and the opening, which no system call of Deno's rules out. Such a
+ * folder must not be declared, or the process confined to it by `--allow-read` and `--allow-write`.
  */
 import { join, resolve } from "node:path";
 import { MycnetError } from "../../../core/kernel/errors.ts";
 
 /** What ends the names of files that are not complete. */
 export const partSuffix = ".mycnet-part";
-/** The longest name of a file or folder, so that the name of its part still fits into 255 bytes. */
+/** The longest name of a file or folder, so that the name of its part, with 32 digits of a transfer, fits into 255 bytes. */
 const maxNameBytes = 180;
 const utf8 = new TextEncoder();
-// deno-lint-ignore no-control-regex -- control characters are what is refused.
-const unfit = /[\u0000-\u001f\u007f\\]/;
+/** Control characters, for people who list the folder too, and what Windows takes for a slash. */
+const unfit = /[\p{Cc}\\]/u;
 
 function bad(path: string, why: string): MycnetError {
   return new MycnetError("invalid_argument", `path: ${JSON.stringify(path)} ${why}`);
@@ -36,7 +39,10 @@ export function namesOf(path: string): readonly string[] {
     if (utf8.encode(name).length > maxNameBytes) {
       throw bad(path, `has a name of more than ${maxNameBytes} bytes in it`);
     }
-    if (name.endsWith(partSuffix)) throw bad(path, "names a file that is not complete");
+    // In any case: some file systems do not tell them apart.
+    if (name.toLowerCase().endsWith(partSuffix)) {
+      throw bad(path, "names a file that is not complete");
+    }
   }
   return names;
 }
@@ -58,14 +64,18 @@ export class Folder {
 
   /** @throws `config_invalid` unless it is a folder. */
   static async open(dir: string): Promise<Folder> {
+    const remedy = `Make the folder ${dir}, or name another one as "root" of the plugin files.`;
     try {
       const root = await Deno.realPath(resolve(dir));
       if ((await Deno.stat(root)).isDirectory) return new Folder(root);
     } catch (cause) {
-      const why = (cause as Error).message;
-      throw new MycnetError("config_invalid", `root: ${dir} cannot be opened: ${why}`, { cause });
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new MycnetError("config_invalid", `root: ${dir} cannot be opened: ${why}`, {
+        cause,
+        remedy,
+      });
     }
-    throw new MycnetError("config_invalid", `root: ${dir} is no folder`);
+    throw new MycnetError("config_invalid", `root: ${dir} is no folder`, { remedy });
   }
 
   /**

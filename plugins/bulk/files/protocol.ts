@@ -28,8 +28,8 @@ export const maxPath = 1024;
 const path = z.string().min(1).max(maxPath);
 /** A transfer's name: hexadecimal, chosen by whoever sends so that the same file has the same. */
 export const transferId: z.ZodType<string> = z.string().regex(
-  /^[0-9a-f]{16,64}$/,
-  "must be 16 to 64 hexadecimal digits",
+  /^[0-9a-f]{16,32}$/,
+  "must be 16 to 32 hexadecimal digits",
 );
 const version = z.string().min(1).max(100);
 const bytes = z.int().nonnegative();

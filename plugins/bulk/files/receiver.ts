@@ -5,7 +5,8 @@
  * computed anew from the disk where it is not in memory any more. `commit` compares it, syncs the
  * part, renames it over the file and syncs the folder. Transfers of different names to one path do
  * not touch each other: each has its part, and the last to commit stays. A second transfer of the
- * same name ends the first, which is most likely a sender that lost its link and is back. Parts that
+ * same name ends the first, which is most likely a sender that lost its link and is back; one that
+ * comes during a commit waits for its end, so that it never writes to what is in place. Parts that
  * nobody went on with for long are removed when a file is next written to their folder.
  */
 import type { Hash } from "node:crypto";
@@ -41,8 +42,9 @@ interface Part extends Disposable {
   size: number;
 }
 
-/** Who writes to a part now. */
+/** Who has a part now: a transfer that writes to it, or a commit that moves it. */
 interface Writing {
+  /** Ends a transfer; a commit goes on to its end, which is near. */
   readonly stop: AbortController;
   readonly over: Promise<void>;
 }
@@ -77,25 +79,19 @@ export class Receiver {
     this.#checkSize(transfer.total ?? 0);
     const { dir, name } = await this.#place(path);
     const at = partOf(dir, name, id);
-    const stop = new AbortController();
-    const over = Promise.withResolvers<void>();
     // Whoever comes takes the place at once, and begins when those before have ended.
     const before = this.#writing.get(at);
-    const writing = { stop, over: over.promise };
-    this.#writing.set(at, writing);
+    using taken = this.#take(at);
     try {
       before?.stop.abort(
         new MycnetError("cancelled", `another attempt to send ${JSON.stringify(path)} has begun`),
       );
       await before?.over;
-      stop.signal.throwIfAborted();
+      taken.signal.throwIfAborted();
       using part = (await this.#open(at, path, true))!;
-      await this.#write(part, transfer, path, stop.signal);
+      await this.#write(part, transfer, path, taken.signal);
     } catch (error) {
       throw diskError(error, path);
-    } finally {
-      if (this.#writing.get(at) === writing) this.#writing.delete(at);
-      over.resolve();
     }
   }
 
@@ -107,6 +103,7 @@ export class Receiver {
     if (this.#writing.has(at)) {
       throw new MycnetError("overloaded", `${JSON.stringify(path)} is still being written`);
     }
+    using _taken = this.#take(at);
     try {
       using part = await this.#open(at, path, false);
       if (part === undefined) {
@@ -129,8 +126,27 @@ export class Receiver {
     } catch (error) {
       throw diskError(error, path);
     }
-    await Deno.rename(at, join(dir, name));
-    await syncFolder(dir);
+    try {
+      await Deno.rename(at, join(dir, name));
+      await syncFolder(dir);
+    } catch (error) {
+      throw diskError(error, path);
+    }
+  }
+
+  /** Has a part until disposed, or until somebody else takes it. */
+  #take(at: string): Disposable & { readonly signal: AbortSignal } {
+    const stop = new AbortController();
+    const over = Promise.withResolvers<void>();
+    const writing = { stop, over: over.promise };
+    this.#writing.set(at, writing);
+    return {
+      signal: stop.signal,
+      [Symbol.dispose]: () => {
+        if (this.#writing.get(at) === writing) this.#writing.delete(at);
+        over.resolve();
+      },
+    };
   }
 
   async #write(
@@ -250,5 +266,5 @@ export class Receiver {
 
 /** Where the bytes of a transfer wait. */
 function partOf(dir: string, name: string, transfer: string): string {
-  return join(dir, `.${name}.${transfer.slice(0, 32)}${partSuffix}`);
+  return join(dir, `.${name}.${transfer}${partSuffix}`);
 }

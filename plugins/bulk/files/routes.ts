@@ -72,7 +72,7 @@ function count(query: URLSearchParams, field: string): number {
 function transferOf(query: URLSearchParams): string {
   const parsed = transferId.safeParse(query.get("transfer"));
   if (parsed.success) return parsed.data;
-  throw new MycnetError("invalid_argument", "transfer: must be 16 to 64 hexadecimal digits");
+  throw new MycnetError("invalid_argument", "transfer: must be 16 to 32 hexadecimal digits");
 }
 
 /** The routes. */

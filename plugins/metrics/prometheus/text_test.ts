@@ -9,6 +9,7 @@ async function byPromClient(families: readonly ReadyFamily[]): Promise<string> {
   const registry = new Registry();
   for (const { name, help, type, samples } of families) {
     const get = () => Promise.resolve({ name, help, type, values: samples });
+    // Of a metric the registry calls `get` and reads `name`; its type asks for a class of its own.
     registry.registerMetric({ name, get } as unknown as Metric);
   }
   return await registry.metrics();

@@ -6,10 +6,13 @@
  * is a collection every few hundredths of a second, each of which walks the whole heap: two thirds
  * of the time of a node that receives. Node has the option `onread` against that, but not for a
  * TLS socket that is made over a socket which exists already, as a server's is. So what the option
- * does is done here, to both sockets, by what is not documented: handles know `useUserBuffer`, and
- * a TLS socket has places for a buffer and its callback. Where any of it is missing, reads come as
- * events, as ever. A mistake would not go unnoticed: encrypted bytes that are not those that
- * arrived end the connection, and the conformance suite of transports holds us to the rest.
+ * does is done here, to both sockets, by what is not documented: of a socket its `_handle`, of the TCP
+ * socket's handle `onread`, `useUserBuffer` and `getBytesRead`, of the TLS socket's `receive` and
+ * `useUserBuffer`, and on a TLS socket two places for a buffer and its callback, at symbols that are
+ * described as `kBuffer` and `kBufferCb`. Where any of it is missing, reads of that socket come as
+ * events, as ever; reads_test.ts takes them away one by one. A mistake would not go unnoticed:
+ * encrypted bytes that are not those that arrived end the connection, and the conformance suite of
+ * transports holds us to the rest.
  */
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -73,6 +76,8 @@ function reuse(socket: TLSSocket, data: (bytes: Uint8Array) => void): boolean {
   const callback = placeOf(socket, "kBufferCb");
   if (typeof handle?.useUserBuffer !== "function" || !place || !callback) return false;
   const buffer = new Uint8Array(bufferBytes);
+  // The symbols were found on this socket, though its type knows nothing of them: what the option
+  // `onread` sets up, and what the socket looks at when its handle has read.
   const places = socket as unknown as Record<symbol, unknown>;
   places[place] = buffer;
   places[callback] = (count: number): true => {
@@ -83,7 +88,10 @@ function reuse(socket: TLSSocket, data: (bytes: Uint8Array) => void): boolean {
   return true;
 }
 
-/** Undefined once the socket is closed. */
+/**
+ * The handle, which the types of node:net leave out: undefined where there is none, as once the socket
+ * is closed, and of methods that may be missing.
+ */
 function handleOf(socket: Socket): StreamHandle | undefined {
   return (socket as unknown as { readonly _handle?: StreamHandle | null })._handle ?? undefined;
 }

@@ -37,6 +37,8 @@ export async function download(copying: Copying, from: RemotePlace, to: string):
     const at = partOf(place, from, stat.version);
     using part = await openPart(at);
     const offset = Math.min((await part.stat()).size, stat.size);
+    // Whatever lies behind the end would be in the file, and in no SHA-256.
+    await part.truncate(offset);
     resumedAt ??= offset;
     progress.bytes = offset;
     const hash = new RunningHash();
@@ -74,6 +76,9 @@ async function receive(
   });
   for await (const piece of response.body ?? []) {
     signal.throwIfAborted();
+    if (at + piece.length > size) {
+      throw new MycnetError("corrupted", `more than the ${size} bytes of ${from.path} arrived`);
+    }
     for (let rest = piece; rest.length > 0;) rest = rest.subarray(await part.write(rest));
     hash.update(at, piece);
     at += piece.length;
