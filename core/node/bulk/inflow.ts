@@ -14,8 +14,13 @@
 export const chunkBytes: number = 64 * 1024;
 /** The least that is allocated for bytes that wait: an item of a sender of this kind. */
 const heapBytes = 64 * 1024;
-/** Empty ones kept for the next bytes that wait. */
-const keptHeaps = 4;
+/**
+ * Empty ones kept for the next bytes that wait: as many as the credit of a transfer fills, since a
+ * socket may bring all of that before the reader has its turn. With fewer, what comes is memory that
+ * the collector must free again: at two gigabytes a second twenty major collections a second, each
+ * of which holds everything up for milliseconds.
+ */
+const keptHeaps = 12;
 
 /** What the bytes of one transfer flow through. */
 export interface InflowSetup {

@@ -15,7 +15,7 @@ import type { IncomingBulk } from "../../../core/contracts/bulk.ts";
 import { MycnetError } from "../../../core/kernel/errors.ts";
 import type { Host } from "../../../core/kernel/host.ts";
 import { diskError, type Folder, look, partSuffix, same, syncFolder } from "./folder.ts";
-import { hashFile, Recent } from "./hashing.ts";
+import { hashFile, pieceBytes, Recent } from "./hashing.ts";
 import { type CommitQuestion, type HaveQuestion, readPut } from "./protocol.ts";
 
 /** Running hashes that are remembered; for others the part is read once more. */
@@ -157,13 +157,15 @@ export class Receiver {
   ): Promise<void> {
     if (transfer.total !== undefined && part.size > transfer.total) await this.#restart(part);
     let { hash, bytes } = await this.#hashOf(part);
-    const reader = transfer.accept(part.size).getReader();
+    // Into one buffer again and again: see core/node/bulk/inflow.ts.
+    const reader = transfer.accept(part.size).getReader({ mode: "byob" });
+    let buffer = new Uint8Array(pieceBytes);
     const superseded = () => void reader.cancel(stop.reason).catch(() => {});
     stop.addEventListener("abort", superseded);
     try {
       await part.file.seek(part.size, Deno.SeekMode.Start);
       while (true) {
-        const { done, value } = await reader.read();
+        const { done, value } = await reader.read(buffer);
         stop.throwIfAborted();
         if (done) return;
         this.#checkSize(bytes + value.length);
@@ -171,6 +173,7 @@ export class Receiver {
         hash.update(value);
         bytes += value.length;
         part.size = bytes;
+        buffer = new Uint8Array(value.buffer);
       }
     } finally {
       stop.removeEventListener("abort", superseded);

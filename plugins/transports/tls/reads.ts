@@ -22,6 +22,8 @@ const bufferBytes = 64 * 1024;
 
 /** What TCP sockets read into: one for all, since each read is copied out of it before the next. */
 let encrypted: Uint8Array<ArrayBuffer> | undefined;
+/** What TLS sockets decrypt into: one for all too, since what it holds is handed over at once. */
+let decrypted: Uint8Array<ArrayBuffer> | undefined;
 
 /** What handles of streams can do, undocumented. */
 interface StreamHandle {
@@ -75,7 +77,7 @@ function reuse(socket: TLSSocket, data: (bytes: Uint8Array) => void): boolean {
   const place = placeOf(socket, "kBuffer");
   const callback = placeOf(socket, "kBufferCb");
   if (typeof handle?.useUserBuffer !== "function" || !place || !callback) return false;
-  const buffer = new Uint8Array(bufferBytes);
+  const buffer = decrypted ??= new Uint8Array(bufferBytes);
   // The symbols were found on this socket, though its type knows nothing of them: what the option
   // `onread` sets up, and what the socket looks at when its handle has read.
   const places = socket as unknown as Record<symbol, unknown>;

@@ -30,54 +30,64 @@ function withoutPlace(socket: TLSSocket, description: string): void {
   delete (socket as unknown as Undocumented)[symbol];
 }
 
-/** What came of a connection whose sockets lack something. */
-interface Outcome {
-  /** Everything that arrived, until the end. */
-  readonly bytes: Uint8Array;
-  /** Whether the TLS socket, and the TCP socket beneath, read into a buffer of ours. */
-  readonly reused: { readonly tls: boolean; readonly tcp: boolean };
+/** A connection whose client's end is not read yet. */
+interface Unread {
+  readonly socket: TLSSocket;
+  readonly raw: Socket;
+  readonly flow: Flow;
 }
 
-/** Receives what a server sends before it ends. */
-async function received(
-  sent: Uint8Array,
-  take: (socket: TLSSocket, raw: Socket) => void,
-): Promise<Outcome> {
+/** Connections to a server that sends to each what is its, and ends. */
+async function withServer(
+  sent: readonly Uint8Array[],
+  use: (connections: readonly Unread[]) => Promise<void>,
+): Promise<void> {
   const { certificate: cert, privateKey: key, authorities: ca } = await cluster.credentials(
     "node-a",
   );
-  const server = createServer({ cert, key, ca }, (socket) => socket.end(sent));
+  let next = 0;
+  const server = createServer({ cert, key, ca }, (socket) => socket.end(sent[next++]));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const raw = connectTcp((server.address() as AddressInfo).port, "127.0.0.1");
-  const socket = connectTls({ socket: raw, ca, checkServerIdentity: () => undefined });
-  await once(socket, "secureConnect");
-  // As a connection does, which reads nothing before it is opened.
-  const flow = new Flow(raw);
-  flow.stop();
-  take(socket, raw);
-  const beneath = handleOf(raw).onread;
-  const parts: Uint8Array[] = [];
+  const connections: Unread[] = [];
+  for (let i = 0; i < sent.length; i++) {
+    const raw = connectTcp((server.address() as AddressInfo).port, "127.0.0.1");
+    const socket = connectTls({ socket: raw, ca, checkServerIdentity: () => undefined });
+    await once(socket, "secureConnect");
+    // As a connection does, which reads nothing before it is opened.
+    const flow = new Flow(raw);
+    flow.stop();
+    connections.push({ socket, raw, flow });
+  }
+  await use(connections);
+  server.close();
+  await once(server, "close");
+}
+
+/** Reads all that comes, and tells each time that something did. */
+async function readAll({ socket, raw, flow }: Unread, told = () => {}): Promise<Uint8Array> {
+  const parts: BlobPart[] = [];
   const ended = once(socket, "close");
   receive(socket, raw, (bytes) => {
     assert.equal(bytes.constructor, Uint8Array, "no Buffer, whose slice is no copy");
+    told();
     parts.push(new Uint8Array(bytes));
   });
   flow.start();
-  const reused = {
-    tls: socket.listenerCount("data") === 0,
-    tcp: handleOf(raw).onread !== beneath,
-  };
   await ended;
-  server.close();
-  await once(server, "close");
-  return { bytes: new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer()), reused };
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
 const sent = new Uint8Array(400_000).map((_, at) => at % 251);
 
+/** Whether the TLS socket, and the TCP socket beneath, read into a buffer of ours. */
+interface Reused {
+  readonly tls: boolean;
+  readonly tcp: boolean;
+}
+
 // The TLS handle's `receive` cannot be taken away: node:tls itself calls it.
-const cases: [string, (socket: TLSSocket, raw: Socket) => void, Outcome["reused"]][] = [
+const cases: [string, (socket: TLSSocket, raw: Socket) => void, Reused][] = [
   ["nothing", () => {}, { tls: true, tcp: true }],
   ["the TLS handle's useUserBuffer", (it) => without(it, "useUserBuffer"), {
     tls: false,
@@ -101,8 +111,31 @@ const cases: [string, (socket: TLSSocket, raw: Socket) => void, Outcome["reused"
 
 for (const [what, take, reused] of cases) {
   Deno.test(`everything arrives, and the end, where ${what} is missing`, async () => {
-    const outcome = await received(sent, take);
-    assert.deepEqual(outcome.reused, reused);
-    assert.deepEqual(outcome.bytes, sent);
+    await withServer([sent], async ([connection]) => {
+      const { socket, raw } = connection!;
+      take(socket, raw);
+      const beneath = handleOf(raw).onread;
+      const all = readAll(connection!);
+      assert.deepEqual({
+        tls: socket.listenerCount("data") === 0,
+        tcp: handleOf(raw).onread !== beneath,
+      }, reused);
+      assert.deepEqual(await all, sent);
+    });
   });
 }
+
+Deno.test("sockets share what they decrypt into, and each gets its own, though others are stirred meanwhile", async () => {
+  const others = sent.map((byte) => byte ^ 0xff);
+  await withServer([sent, others], async ([a, b]) => {
+    const stir = ({ socket, flow }: Unread) => () => {
+      flow.stop();
+      flow.start();
+      socket.resume();
+      socket.read(0);
+    };
+    const [first, second] = await Promise.all([readAll(a!, stir(b!)), readAll(b!, stir(a!))]);
+    assert.deepEqual(first, sent);
+    assert.deepEqual(second, others);
+  });
+});
