@@ -14,7 +14,7 @@ import type { Priority } from "@mycnet/protocols/frame";
 export interface BulkProgress {
   /**
    * Bytes that went out, the offset it began at included. The receiver is behind by at most its
-   * window (768 KiB) until the end, when it has taken all.
+   * window (1.5 MiB) until the end, when it has taken all.
    */
   readonly bytes: number;
   /** All there are, where the sender knows. */

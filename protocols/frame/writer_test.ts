@@ -52,9 +52,10 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 );
 
 Deno.test("whatever is queued and taken when, each lane's messages come out whole and in order", () => {
+  const pieceBytes = fc.constantFrom(undefined, 300, sliceBytes - 20, sliceBytes, sliceBytes + 20);
   fc.assert(
-    fc.property(steps, fc.boolean(), (all, compressing) => {
-      const writer = new FrameWriter(sliceBytes);
+    fc.property(steps, fc.boolean(), pieceBytes, (all, compressing, piece) => {
+      const writer = new FrameWriter(sliceBytes, piece);
       if (compressing) writer.compressor = runLength;
       const queued: Message[] = [];
       const outputs: Uint8Array[] = [];
@@ -147,8 +148,8 @@ Deno.test("critical without end lets every other lane through, by weight", () =>
 });
 
 Deno.test("a last frame leaves behind everything queued before it, in whatever lane", () => {
-  fc.assert(fc.property(steps, fc.nat(40), (all, at) => {
-    const writer = new FrameWriter(sliceBytes);
+  fc.assert(fc.property(steps, fc.nat(40), fc.constantFrom(undefined, 1000), (all, at, piece) => {
+    const writer = new FrameWriter(sliceBytes, piece);
     const before = new Set<number>();
     const farewell = new Uint8Array(20).fill(0xee);
     const outputs: Uint8Array[] = [];
@@ -183,11 +184,41 @@ Deno.test("a large body is neither copied when it is queued nor cut in one go", 
   body.fill(5);
   assert.equal(writer.bytes, headerBytes + 10 + body.length);
   const outputs = drain(writer);
-  assert.equal(outputs.length, 256);
-  for (const output of outputs) assert(output.length <= 64 * 1024 + overheadBytes);
+  assert.equal(outputs.length, 257);
+  for (const output of outputs) assert(output.length <= 68 * 1024 + overheadBytes);
   const reader = outputs.reduce((sum, output) => sum + output.length, 0);
   assert(reader < body.length + 256 * 40);
   assert(outputs.every((output) => output.at(-1) === 5), "it was read when it left");
+});
+
+Deno.test("what a slice has beyond what TCP sends as one piece leaves with the next one, and little of it", () => {
+  const pieceBytes = 65_160;
+  const writer = new FrameWriter();
+  for (let i = 0; i < 40; i++) queue(writer, message(2, i, 64 * 1024));
+  const outputs = drain(writer);
+  const pieces = outputs.slice(0, -1);
+  const overhang = pieces.filter((output) => output.length !== pieceBytes);
+  assert(overhang.length <= 4, `${overhang.length} slices are two pieces`);
+  for (const { length } of overhang) {
+    assert(length > pieceBytes + 4096 && length < pieceBytes + 5120);
+  }
+  assert(outputs.at(-1)!.length <= 4096, "a rest that nothing follows leaves by itself");
+  assert.equal(readAll(join(outputs)).length, 40);
+});
+
+Deno.test("a rest that waits says that it lingers, and what is critical stands right behind it", () => {
+  const writer = new FrameWriter();
+  queue(writer, message(2, 1, 64 * 1024));
+  assert.equal(writer.lingers, false);
+  const first = writer.take()!.slice();
+  assert.equal(writer.lingers, true);
+  const rest = writer.bytes;
+  assert(rest > 0 && rest < 1000);
+  queue(writer, message(2, 2, 64 * 1024));
+  queue(writer, message(0, 3, 50));
+  assert.equal(writer.lingers, false);
+  const second = writer.take()!.slice();
+  assert.deepEqual(readAll(join([first, second])).map(({ stream }) => stream), [1, 3]);
 });
 
 Deno.test("messages of up to a slice share slices, and a smaller one waits for nobody", () => {

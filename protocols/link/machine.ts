@@ -124,6 +124,11 @@ export class LinkMachine<Owner = undefined> {
     return this.#writer.urgent;
   }
 
+  /** True if what waits for `takeOutput` is no more than the end of the last frame, which may wait for company. */
+  get lingers(): boolean {
+    return this.#writer.lingers;
+  }
+
   /** Which of the links between the two nodes this is, as the dialler says: known to an acceptor once it is up. */
   get slot(): number {
     return this.#life.handshake.slot;

@@ -81,7 +81,8 @@ clusterTest("links that are cut in the middle resume the copy, up and down", asy
   assert.equal(down.attempts, 3);
   assert.deepEqual(await Deno.readFile(`${nodes.desk}/again`), bytes);
   const back = nodes.ada.metrics().communication.bulk_bytes_received;
-  assert(back < bytes.length * 1.2, `${back} bytes came back: it began anew`);
+  // What had arrived and was not read yet, a window at most, comes again after each cut.
+  assert(back < bytes.length + 2 * 1_600_000, `${back} bytes came back: it began anew`);
 });
 
 clusterTest("a command that was ended goes on when it is given again", async () => {

@@ -20,7 +20,7 @@ const heapBytes = 64 * 1024;
  * the collector must free again: at two gigabytes a second twenty major collections a second, each
  * of which holds everything up for milliseconds.
  */
-const keptHeaps = 12;
+const keptHeaps = 24;
 
 /** What the bytes of one transfer flow through. */
 export interface InflowSetup {

@@ -108,7 +108,7 @@ Deno.test("bytes that come in one turn come in one chunk, and the next turn hand
 
 Deno.test("what comes in bursts of a whole window costs no memory beyond the first", async () => {
   const item = pattern(64 * 1024);
-  const items = 12;
+  const items = 24;
   const bench = new Bench();
   const reader = bench.inflow.stream.getReader({ mode: "byob" });
   let buffer = new Uint8Array(items * item.length);
@@ -120,7 +120,7 @@ Deno.test("what comes in bursts of a whole window costs no memory beyond the fir
   };
   await burst();
   const before = Deno.memoryUsage().external;
-  for (let i = 0; i < 40; i++) await burst();
+  for (let i = 0; i < 20; i++) await burst();
   // A window that is never used again would come to 30 MiB, less than what makes the collector run.
   assert.ok(Deno.memoryUsage().external - before < 4 * 1024 * 1024);
   await reader.cancel();

@@ -11,7 +11,8 @@
  *
  * A socket with room takes a write at once, and tells so within the same turn. So after
  * a few writes in a row the loop gets its turn, or compressing a large message slice by
- * slice would hold it up as long as compressing it whole.
+ * slice would hold it up as long as compressing it whole. The end of a frame that the last
+ * write left over (protocols/frame/writer.ts) goes with what this turn still queues.
  *
  * Both ends of a busy link would take turns at working, each waiting for all that the
  * other has to say: a read brings 256 requests, a write their answers. So after a read one
@@ -28,6 +29,8 @@ export interface OutputSource {
   readonly outputBytes: number;
   /** True if something critical is among them. */
   readonly urgent: boolean;
+  /** True if nothing is queued but the end of a frame, which may wait for company. */
+  readonly lingers: boolean;
   /** What to write next, as one buffer that is the caller's until given back. */
   takeOutput(): Uint8Array | undefined;
   /** Returns a buffer for reuse. */
@@ -72,6 +75,7 @@ export class LinkWriter {
   #finishing = false;
   #stopped = false;
   #row = 0;
+  #lingering = false;
   #mayBeEarly = false;
   readonly #flush = () => {
     this.#scheduled = false;
@@ -89,8 +93,13 @@ export class LinkWriter {
       this.#setup.host.barrier().then(this.#flush);
       return;
     }
-    if (this.#batch.delayMs === 0 || this.#finishing) this.flush();
+    if (this.#source.lingers) this.#linger();
+    else if (this.#batch.delayMs === 0 || this.#finishing) this.flush();
     else if (this.#source.outputBytes > 0) this.schedule();
+  };
+  readonly #lingered = () => {
+    this.#lingering = false;
+    if (!this.#scheduled) this.flush();
   };
 
   /** Writes nothing until something is scheduled. */
@@ -98,6 +107,13 @@ export class LinkWriter {
     this.#setup = setup;
     this.#source = setup.source;
     this.#batch = { ...defaultBatch, ...setup.batch };
+  }
+
+  /** What is left of the last write goes with what is queued in this turn of the event loop, or after it. */
+  #linger(): void {
+    if (this.#lingering) return;
+    this.#lingering = true;
+    this.#setup.host.barrier().then(this.#lingered);
   }
 
   /** Something was read: what comes of it may go out in two parts, unless it waits for company. */

@@ -18,6 +18,7 @@ class Bench implements OutputSource {
   readonly writer: LinkWriter;
   outputBytes = 0;
   urgent = false;
+  lingers = false;
   closed = false;
   returned = 0;
   #written: (() => void) | undefined;
@@ -46,7 +47,7 @@ class Bench implements OutputSource {
     if (this.outputBytes === 0) return undefined;
     const slice = new Uint8Array(Math.min(this.outputBytes, 1000));
     this.outputBytes -= slice.length;
-    this.urgent = false;
+    this.urgent = this.lingers = false;
     return slice;
   }
 
@@ -66,6 +67,42 @@ class Bench implements OutputSource {
     written();
   }
 }
+
+Deno.test("the end of a frame that lingers goes with what the same turn queues, or after the turn", async () => {
+  const bench = new Bench();
+  bench.queue(300);
+  await settled();
+  bench.outputBytes = 80;
+  bench.lingers = true;
+  bench.written();
+  await settled();
+  assert.deepEqual(bench.writes, [300]);
+  bench.queue(200);
+  await settled();
+  assert.deepEqual(bench.writes, [300, 280], "company came");
+  bench.outputBytes = 80;
+  bench.lingers = true;
+  bench.written();
+  await bench.host.advance(0);
+  assert.deepEqual(bench.writes, [300, 280, 80], "none came");
+  bench.written();
+});
+
+Deno.test("a link that finishes writes what lingers first", async () => {
+  const bench = new Bench();
+  bench.queue(300);
+  await settled();
+  bench.outputBytes = 80;
+  bench.lingers = true;
+  bench.writer.finish();
+  bench.written();
+  await bench.host.advance(0);
+  assert.deepEqual(bench.writes, [300, 80]);
+  assert.equal(bench.closed, false);
+  bench.written();
+  await settled();
+  assert.equal(bench.closed, true);
+});
 
 Deno.test("of what a read brings, the first 12 KiB of answers do not wait for the rest; once a read", async () => {
   const bench = new Bench();
