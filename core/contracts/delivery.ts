@@ -62,7 +62,7 @@ export interface WaitingMessages {
 
 /** The delivery of one node. */
 export interface Delivery {
-  /** Sends a message as `MessageOptions.reliability` promises. The bytes must not change until the promise settles. */
+  /** Sends a message as `SendOptions.reliability` promises. The bytes must not change until the promise settles. */
   send(
     node: string,
     level: AcknowledgedLevel,

@@ -9,8 +9,9 @@
  * the configuration names others; new ones are used from the next handshake on,
  * and cut nothing.
  *
- * Files: listener.ts accepts, connection.ts carries, flow.ts stops the flow,
- * authenticate.ts judges, context.ts holds what both ends are configured with.
+ * Files: listener.ts accepts, connection.ts carries, reads.ts reads into buffers
+ * that are used again, flow.ts stops the flow, authenticate.ts judges, context.ts
+ * holds what both ends are configured with.
  */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";

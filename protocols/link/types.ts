@@ -56,7 +56,7 @@ export type LinkHealth = "healthy" | "degraded" | "unhealthy";
 export interface LinkCloseReason {
   /**
    * `goodbye`: agreed. `refused`: in the handshake. `protocol`: somebody broke the rules.
-   * `timeout`: the handshake took too long. `unhealthy`: nothing heard for too long.
+   * `timeout`: the handshake took too long. `unhealthy`: nothing heard for too long, or nothing gets through.
    * `transport`: the connection broke.
    */
   readonly kind: "goodbye" | "refused" | "protocol" | "timeout" | "unhealthy" | "transport";

@@ -19,7 +19,7 @@ export interface LinkCapabilities {
   readonly transports?: readonly string[];
 }
 
-/** What this build can do today. */
+/** What every build of this version can do; zstd and guaranteed messages come on top where the runtime has them. */
 export const defaultCapabilities: LinkCapabilities = Object.freeze({
   codecs: Object.freeze(["msgpack"]),
   compressions: Object.freeze(["none"]),
@@ -28,7 +28,7 @@ export const defaultCapabilities: LinkCapabilities = Object.freeze({
 
 /** What the sender of a hello accepts. The other side keeps to it. */
 export interface AnnouncedLimits {
-  /** The largest frame, without its 12-byte header. 64 KiB to 2^32-1. */
+  /** The largest frame, without its 12-byte header. 1 KiB to 2^32-1. */
   readonly maxFrameBytes: number;
   /** The credit of each stream at its beginning. 1 to 2^31-1. */
   readonly streamWindowBytes: number;

@@ -11,7 +11,11 @@ import type { Role } from "./program.ts";
 const program = fileURLToPath(new URL("program.ts", import.meta.url));
 const kills = Number(Deno.env.get("MYCNET_KILLS") ?? 16);
 
-const start = (role: Role): Child => startDeno(["run", "-A", program, JSON.stringify(role)]);
+/** What each kill leaves waiting adds up, and in the end all of it is handled. */
+const patienceMs = 30_000 + kills * 500;
+
+const start = (role: Role): Child =>
+  startDeno(["run", "-A", program, JSON.stringify(role)], { patienceMs });
 
 const ready = (child: Child): Promise<number> =>
   child.line("that it is ready", (line) => {

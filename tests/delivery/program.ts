@@ -57,7 +57,7 @@ function receive(node: TestNode, folder: string): void {
   });
   node.handle("custom.plain", async (bytes, { redelivered }) => {
     file.writeSync(encode.encode(`${decode.decode(bytes)}${redelivered ? " again" : ""}\n`));
-    if (Number(decode.decode(bytes)) % 10 === 0) await new Promise((done) => setTimeout(done, 1));
+    if (Number(decode.decode(bytes)) % 50 === 0) await new Promise((done) => setTimeout(done, 1));
   });
 }
 

@@ -19,8 +19,8 @@ import { Digest } from "./digest.ts";
 import { closedError, decodeFailure, decodeOffset, decodeTrailer, encodeTrailer } from "./wire.ts";
 
 /**
- * The largest item, in bytes: a slice of the link's writer. Four fit the window of a stream, so that
- * sender and receiver do not take turns.
+ * The largest item, in bytes: a slice of the link's writer. Many fit the window of a transfer
+ * (incoming.ts), so that sender and receiver do not take turns.
  */
 const sliceBytes = 64 * 1024;
 /** How often progress is told at most, in ms. */
