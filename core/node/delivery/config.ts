@@ -23,6 +23,11 @@ export interface OutboxConfig {
 export interface DeliveryConfig {
   readonly window: WindowConfig;
   readonly outbox: OutboxConfig;
+  /**
+   * What senders hold, in bytes, that wait for room: in the window, for each peer and priority, and
+   * in the outbox. Whoever comes then fails as overloaded. Default 64 MiB.
+   */
+  readonly waitingBytes: number;
   /** How often a message of level high is sent again before it is undelivered. Default 3. */
   readonly retries: number;
   /** The shortest wait for an acknowledgement; longer where the measured round trip is, and doubling. Default 200. */
@@ -45,6 +50,8 @@ export const deliveryConfig: Schema<unknown, DeliveryConfig> = z.strictObject({
     rows: z.int().min(1).max(100_000_000).default(100_000),
     bytes: z.int().min(1).max(1024 * 1024 * mebibyte).default(256 * mebibyte),
   }).prefault({}).describe("What guaranteed messages may take on disk."),
+  waitingBytes: z.int().min(1).max(1024 * 1024 * mebibyte).default(64 * mebibyte)
+    .describe("What senders that wait for room in the window or in the outbox may hold, in bytes."),
   retries: z.int().min(0).max(100).default(3)
     .describe("How often a message of level high is sent again before it is undelivered."),
   ackTimeout: duration("200ms", { minMs: 1 })

@@ -37,7 +37,7 @@ import { type Counters, newCounters } from "./counters.ts";
 import { copyOf } from "../slab.ts";
 import { Incoming, laneIndex } from "./incoming.ts";
 import { OutgoingPeer } from "./outgoing.ts";
-import { DurableLane, fail, type Outgoing, type VolatileLane } from "./outgoing_lane.ts";
+import { listen, type Outgoing } from "./outgoing_lane.ts";
 import { aborted, OutboxRoom } from "./outbox_room.ts";
 import { DeliveryStore, fileName } from "./store.ts";
 
@@ -77,7 +77,7 @@ export class NodeDelivery implements Delivery, Disposable {
   constructor(setup: DeliverySetup) {
     this.#setup = setup;
     const { host, peers, config, databases } = setup;
-    this.#room = new OutboxRoom(config.outbox);
+    this.#room = new OutboxRoom(config);
     this.#incoming = new Incoming({
       host,
       peers,
@@ -115,13 +115,13 @@ export class NodeDelivery implements Delivery, Disposable {
     }
     const peer = this.#peer(node);
     const lane = peer.volatile(index);
-    if (options.wait === false) {
-      const link = this.#setup.peers.link(node);
-      if (lane.full(body.length) || link?.full === true) {
-        return this.#refuse(
-          new MycnetError("overloaded", `too much waits for node "${node}" already`),
-        );
-      }
+    const refused = options.wait === false
+      ? lane.full(body.length) || this.#setup.peers.link(node)?.full === true
+      : lane.full(body.length) && !lane.mayWait(body.length);
+    if (refused) {
+      return this.#refuse(
+        new MycnetError("overloaded", `too much waits for node "${node}" already`),
+      );
     }
     return new Promise((resolve, reject) => {
       const message: Outgoing = {
@@ -164,7 +164,7 @@ export class NodeDelivery implements Delivery, Disposable {
         node,
         level: lane.space === "durable" ? "guaranteed" : "high",
         priority: lane.priority,
-        messages: lane instanceof DurableLane ? lane.size : lane.window.size,
+        messages: lane.size,
       })).filter(({ messages }) => messages > 0)
     );
   }
@@ -228,7 +228,7 @@ export class NodeDelivery implements Delivery, Disposable {
     if (problem !== undefined) return Promise.reject(problem);
     const store = this.#store!;
     if (!this.#room.has(store, length)) {
-      if (options.wait === false) {
+      if (options.wait === false || !this.#room.mayWait(length)) {
         const why = `the outbox is full: ${store.rows} messages of ${store.bytes} bytes wait`;
         return Promise.reject(new MycnetError("overloaded", why));
       }
@@ -363,9 +363,18 @@ export class NodeDelivery implements Delivery, Disposable {
       return;
     }
     for (const notice of notices) {
-      if (notice.kind === "announce") this.#incoming.announced(link, notice);
-      else {
-        this.#outgoing.get(link.peer.id)?.handleNotice(link, notice, lanes.indexOf(notice.lane));
+      try {
+        if (notice.kind === "announce") this.#incoming.announced(link, notice);
+        else {
+          this.#outgoing.get(link.peer.id)?.handleNotice(link, notice, lanes.indexOf(notice.lane));
+        }
+      } catch (error) {
+        // The disk does not do what this asks for. Whoever hears no answer says it again.
+        this.#counters.refused++;
+        this.#setup.host.log.error("What a node says of guaranteed messages could not be seen to", {
+          node: link.peer.id,
+          error: (error as Error).message,
+        });
       }
     }
   }
@@ -378,20 +387,4 @@ export class NodeDelivery implements Delivery, Disposable {
     }
     return this.#turnStartMs;
   }
-}
-
-/** Gives a message up when its sender does. */
-function listen(
-  signal: AbortSignal,
-  lane: VolatileLane,
-  message: Outgoing,
-  counters: Counters,
-): void {
-  const abort = () => {
-    // Once it has left it may be sent again; its sender may change the bytes from now on.
-    if (!lane.withdraw(message)) message.body = copyOf(message.body);
-    fail(message, aborted(signal), counters);
-  };
-  signal.addEventListener("abort", abort, { once: true });
-  message.unlisten = () => signal.removeEventListener("abort", abort);
 }

@@ -160,6 +160,19 @@ Deno.test("senders wait in order while the window is full, or fail at once if th
   await end(net, a, b);
 });
 
+Deno.test("senders that wait may hold so much together, and the next is refused until there is room", async () => {
+  const { net, a, b } = pair({ window: { messages: 1 }, waitingBytes: 2 * (512 + 1) });
+  await outcome(net, a.send("b", "0"));
+  b.answer = () => "busy";
+  const waiting = ["1", "2", "3"].map((it) => a.send("b", it));
+  hasCode(await outcome(net, a.send("b", "4")), "overloaded");
+  b.answer = () => "taken";
+  assert.equal(await outcome(net, Promise.all(waiting)), undefined);
+  assert.equal(await outcome(net, a.send("b", "5")), undefined);
+  assert.deepEqual(b.texts, ["0", "1", "2", "3", "5"]);
+  await end(net, a, b);
+});
+
 Deno.test("a message whose sender gave up in time is never sent; one that had left may arrive", async () => {
   const { net, a, b } = pair({ window: { messages: 2 } });
   await outcome(net, a.send("b", "0"));

@@ -3,7 +3,8 @@
  * time as room is made, and each takes its room before the next is looked at.
  */
 import { MycnetError } from "../../kernel/errors.ts";
-import type { OutboxConfig } from "./config.ts";
+import type { DeliveryConfig } from "./config.ts";
+import { waiterBytes } from "./waiting_line.ts";
 
 /** What fills the room. */
 export interface OutboxSize {
@@ -19,11 +20,12 @@ interface Waiter {
 
 /** The room of one outbox. */
 export class OutboxRoom {
-  readonly #config: OutboxConfig;
+  readonly #config: Pick<DeliveryConfig, "outbox" | "waitingBytes">;
   readonly #waiters = new Set<Waiter>();
+  #waitingBytes = 0;
 
   /** Empty. */
-  constructor(config: OutboxConfig) {
+  constructor(config: Pick<DeliveryConfig, "outbox" | "waitingBytes">) {
     this.#config = config;
   }
 
@@ -32,11 +34,18 @@ export class OutboxRoom {
     return this.#waiters.size === 0 && this.#fits(size, bytes);
   }
 
+  /** True if a sender with so many bytes may wait. One alone may always. */
+  mayWait(bytes: number): boolean {
+    return this.#waiters.size === 0 ||
+      this.#waitingBytes + bytes + waiterBytes <= this.#config.waitingBytes;
+  }
+
   /** Runs `take` when there is room, and gives what it gives. Rejects as `close` says, or with `aborted`. */
   wait(bytes: number, signal: AbortSignal | undefined, take: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         this.#waiters.delete(waiter);
+        this.#waitingBytes -= bytes + waiterBytes;
         signal?.removeEventListener("abort", abort);
       };
       const abort = () => {
@@ -55,6 +64,7 @@ export class OutboxRoom {
         },
       };
       this.#waiters.add(waiter);
+      this.#waitingBytes += bytes + waiterBytes;
       signal?.addEventListener("abort", abort, { once: true });
     });
   }
@@ -73,7 +83,7 @@ export class OutboxRoom {
   }
 
   #fits({ rows, bytes }: OutboxSize, more: number): boolean {
-    const { rows: maxRows, bytes: maxBytes } = this.#config;
+    const { rows: maxRows, bytes: maxBytes } = this.#config.outbox;
     return rows === 0 || rows < maxRows && bytes + more <= maxBytes;
   }
 }

@@ -157,7 +157,7 @@ export class OutgoingPeer implements Disposable {
   }
 
   #holdsAny(): boolean {
-    return this.#lanes.some((lane) => lane !== undefined && lane.window.size > 0);
+    return this.#lanes.some((lane) => lane !== undefined && lane.size > 0);
   }
 
   /** The link in use, or the one to use from now on. */
@@ -332,6 +332,6 @@ export class OutgoingPeer implements Disposable {
     this.#turnScheduled = false;
     if (this.#closed) return;
     if (this.#pumpDue) this.#pump();
-    for (const lane of this.#lanes) if (lane !== undefined) this.#timer.by(lane.window.nextTimerMs);
+    for (const lane of this.#lanes) if (lane !== undefined) this.#timer.by(lane.nextTimerMs);
   }
 }

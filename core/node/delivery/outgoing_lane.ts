@@ -9,15 +9,20 @@ import type { Priority, TraceContext } from "@mycnet/protocols/frame";
 import { type GiveUpReason, lanes, SendLane, type SequenceSpace } from "@mycnet/protocols/delivery";
 import { MycnetError } from "../../kernel/errors.ts";
 import type { Host } from "../../kernel/host.ts";
+import { copyOf } from "../slab.ts";
 import type { DeliveryConfig } from "./config.ts";
 import type { Counters } from "./counters.ts";
+import { aborted } from "./outbox_room.ts";
 import type { DeliveryStore } from "./store.ts";
+import { WaitingLine } from "./waiting_line.ts";
 
 /** What a message costs beside its bytes: a bound for many small ones. */
 const overheadBytes = 64;
 /** Guaranteed messages that are under way at once. */
 const durableMessages = 1024;
 const durableBytes = 4 * 1024 * 1024;
+/** After how long what could not be read from the disk is asked for again, in ms. */
+const rereadMs = 1000;
 
 /** A message on its way. */
 export interface Outgoing {
@@ -58,6 +63,22 @@ export function fail(message: Outgoing, error: MycnetError, counters: Counters):
   message.reject?.(error);
 }
 
+/** Gives a message up when its sender does. */
+export function listen(
+  signal: AbortSignal,
+  lane: VolatileLane,
+  message: Outgoing,
+  counters: Counters,
+): void {
+  const abort = () => {
+    // Once it has left it may be sent again; its sender may change the bytes from now on.
+    if (!lane.withdraw(message)) message.body = copyOf(message.body);
+    fail(message, aborted(signal), counters);
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  message.unlisten = () => signal.removeEventListener("abort", abort);
+}
+
 /** What the volatile and the durable lane have in common. */
 export interface OutgoingLane {
   readonly space: SequenceSpace;
@@ -66,6 +87,10 @@ export interface OutgoingLane {
   readonly priority: Priority;
   readonly epoch: bigint;
   readonly window: SendLane<Outgoing>;
+  /** Messages that are not acknowledged; those of level high that have no room yet are not counted. */
+  readonly size: number;
+  /** When to see to it again, in the clock of the host; undefined while nothing is due. */
+  readonly nextTimerMs: number | undefined;
   /** Moves what waits behind the window into it. */
   refill(): void;
   /** Everything below is acknowledged. */
@@ -80,14 +105,14 @@ export class VolatileLane implements OutgoingLane {
   readonly priority: Priority;
   readonly window: SendLane<Outgoing>;
   readonly #setup: LaneSetup;
-  #overflow: Outgoing[] = [];
-  #head = 0;
+  readonly #line: WaitingLine<Outgoing>;
 
   /** @param epoch names this count of sequences. */
   constructor(setup: LaneSetup, readonly index: number, readonly epoch: bigint) {
     this.#setup = setup;
     this.priority = lanes[index];
     const { host, config, counters, node } = setup;
+    this.#line = new WaitingLine(config.waitingBytes);
     this.window = new SendLane({
       // Not 1: what an earlier count left on a link must not look like this one's.
       first: 1 + Math.floor(host.random() * 2 ** 40),
@@ -111,29 +136,37 @@ export class VolatileLane implements OutgoingLane {
     });
   }
 
+  get size(): number {
+    return this.window.size;
+  }
+
+  get nextTimerMs(): number | undefined {
+    return this.window.nextTimerMs;
+  }
+
   /** True if a message would have to wait. */
   full(bytes: number): boolean {
-    return this.#head < this.#overflow.length || !this.window.fits(bytes + overheadBytes);
+    return !this.#line.empty || !this.window.fits(bytes + overheadBytes);
+  }
+
+  /** True if a message may wait, should it have to. */
+  mayWait(bytes: number): boolean {
+    return this.#line.takes(bytes);
   }
 
   /** Takes a message, to wait if there is no room. */
   offer(message: Outgoing): void {
     const { length } = message.body;
-    if (this.full(length)) this.#overflow.push(message);
+    if (this.full(length)) this.#line.push(message);
     else this.window.offer(message, length + overheadBytes);
   }
 
   refill(): void {
-    while (this.#head < this.#overflow.length) {
-      const message = this.#overflow[this.#head];
-      const bytes = message.body.length + overheadBytes;
+    for (let next; (next = this.#line.first) !== undefined;) {
+      const bytes = next.body.length + overheadBytes;
       if (!this.window.fits(bytes)) return;
-      this.#head++;
-      this.window.offer(message, bytes);
-    }
-    if (this.#head > 0) {
-      this.#overflow = [];
-      this.#head = 0;
+      this.#line.shift();
+      this.window.offer(next, bytes);
     }
   }
 
@@ -156,19 +189,14 @@ export class VolatileLane implements OutgoingLane {
 
   /** Gives a message up. Returns false if it may have left already. */
   withdraw(message: Outgoing): boolean {
-    const at = this.#overflow.indexOf(message, this.#head);
-    if (at < 0) return this.window.withdraw(message);
-    this.#overflow.splice(at, 1);
-    return true;
+    return this.#line.withdraw(message) || this.window.withdraw(message);
   }
 
   /** Fails what was never sent. */
   failUnsent(error: MycnetError): void {
     const { counters } = this.#setup;
     this.window.dropUnsent((message) => fail(message, error, counters));
-    for (const message of this.#overflow.slice(this.#head)) fail(message, error, counters);
-    this.#overflow = [];
-    this.#head = 0;
+    for (const message of this.#line.clear()) fail(message, error, counters);
   }
 
   close(error: MycnetError): void {
@@ -191,6 +219,8 @@ export class DurableLane implements OutgoingLane {
   #committed: number;
   /** What an earlier start of this node may have sent. */
   #old: number;
+  /** When to ask the disk again, if it did not give what it has. */
+  #rereadMs: number | undefined;
   #acknowledged = 0;
   #acknowledgedBytes = 0;
 
@@ -212,9 +242,12 @@ export class DurableLane implements OutgoingLane {
     this.refill();
   }
 
-  /** Messages that are not acknowledged. */
   get size(): number {
     return this.#committed - this.window.base;
+  }
+
+  get nextTimerMs(): number | undefined {
+    return this.window.nextTimerMs ?? this.#rereadMs;
   }
 
   /** Writes a message; `committed` runs when it is on disk or could not be put there. */
@@ -229,11 +262,16 @@ export class DurableLane implements OutgoingLane {
   }
 
   refill(): void {
+    this.#rereadMs = undefined;
     // Half empty first, so that the disk is not asked for every single message.
     while (this.#loaded < this.#committed && this.window.size <= durableMessages / 2) {
       const limit = Math.min(durableMessages / 2, this.#committed - this.#loaded);
       const kept = this.#store.load(this.#setup.node, this.index, this.#loaded, limit);
-      if (kept.length === 0) return;
+      if (kept.length === 0) {
+        // No acknowledgement may come any more that would lead here again.
+        this.#rereadMs = this.#setup.host.now() + rereadMs;
+        return;
+      }
       for (const { sequence, ...message } of kept) {
         const redelivered = sequence < this.#old;
         const none = { resolve: undefined, reject: undefined, unlisten: undefined };

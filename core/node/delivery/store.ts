@@ -28,6 +28,8 @@ const quickMs = 2;
 const pauseFactor = 3;
 /** How long deletions wait for a transaction to go with, in ms. */
 const deleteDelayMs = 50;
+/** How long they wait when that one failed, in ms. */
+const deleteRetryMs = 1000;
 /** New senders after which those of long ago are looked for. */
 const trimAfter = 1000;
 
@@ -191,13 +193,15 @@ export class DeliveryStore implements Disposable {
    * later sequences than this database knows of, so this is an old copy of it.
    */
   renumber(node: string, lane: number, base: number, first: number): void {
-    this.#begin();
     const by = first - base;
-    // In two steps, since a sequence may only be given to one row at a time.
-    this.#statements.moveAside.run(by, node, lane, base);
-    this.#statements.moveBack.run(node, lane);
     const next = this.next(node, lane) + by;
-    this.#statements.setNext.run(node, lane, next);
+    // All of it or nothing: half of it could be committed with what else this turn brings.
+    this.transaction(() => {
+      // In two steps, since a sequence may only be given to one row at a time.
+      this.#statements.moveAside.run(by, node, lane, base);
+      this.#statements.moveBack.run(node, lane);
+      this.#statements.setNext.run(node, lane, next);
+    });
     this.#next.set(keyOf(node, lane), next);
     this.#deletes.delete(keyOf(node, lane));
   }
@@ -255,13 +259,18 @@ export class DeliveryStore implements Disposable {
   flush(): void {
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
-    let error: MycnetError | undefined;
     try {
       if (!this.#open && this.#deletes.size > 0) this.#begin();
     } catch {
       // It was logged; what was to be deleted is deleted with the next transaction.
     }
+    this.#commit();
+  }
+
+  /** Ends the transaction that is open, and begins none: what the disk does not take would go round without end. */
+  #commit(): void {
     if (!this.#open) return;
+    let error: MycnetError | undefined;
     const startMs = this.#host.now();
     try {
       for (const before of this.#before) before();
@@ -276,6 +285,8 @@ export class DeliveryStore implements Disposable {
     const tookMs = this.#host.now() - startMs;
     this.#quietUntilMs = tookMs < quickMs ? -Infinity : startMs + tookMs * (1 + pauseFactor);
     this.#settle(error);
+    if (error === undefined || this.#open || this.#deletes.size === 0) return;
+    this.#timer ??= this.#host.after(deleteRetryMs, () => this.#tick());
   }
 
   /** Commits what is open and closes the file. */
@@ -297,7 +308,7 @@ export class DeliveryStore implements Disposable {
     this.#timer = undefined;
     const waitMs = this.#quietUntilMs === -Infinity ? 0 : this.#quietUntilMs - this.#host.now();
     if (waitMs > 0) this.#timer = this.#host.after(waitMs, () => this.#tick());
-    else queueMicrotask(() => this.flush());
+    else queueMicrotask(() => this.#commit());
   }
 
   #failed(cause: unknown): MycnetError {

@@ -10,6 +10,9 @@ import { MycnetError } from "../../kernel/errors.ts";
 /** Microtasks that a waiter gets to act in: an await, one within an async function, and one to spare. */
 const turnsPerWaiter = 3;
 
+/** So many may wait, whatever they hold: senders that do not await what they send would else have no bound. */
+const maxWaiters = 65_536;
+
 interface Waiter {
   resolve(): void;
   reject(reason: unknown): void;
@@ -41,11 +44,15 @@ export class Room {
   /**
    * Resolves when there is room, first come first served.
    * Rejects with the signal's reason, with `unavailable` when the link closes, and with
-   * `overloaded` when `heldBytes` would be more than all that wait may hold.
+   * `overloaded` when `heldBytes` would be more than all that wait may hold, or 65,536 wait already.
    */
   wait(signal?: AbortSignal, heldBytes = 0): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#waiters.size >= maxWaiters) {
+      const message = `${maxWaiters} senders wait for a peer that does not read already`;
+      return Promise.reject(new MycnetError("overloaded", message));
+    }
     if (heldBytes > 0 && this.#heldBytes + heldBytes > this.#maxHeldBytes) {
       const message = `${this.#heldBytes} bytes wait for a peer that does not read already`;
       return Promise.reject(new MycnetError("overloaded", message));
