@@ -81,15 +81,16 @@ async function fetchWithin(
 ): Promise<Response> {
   signal.throwIfAborted();
   const own = new AbortController();
-  const forward = () => own.abort(signal.reason);
-  signal.addEventListener("abort", forward);
+  // It goes on to cancel the body. A listener would have to go once that is read, and many requests
+  // may be made of one signal.
+  const ended = AbortSignal.any([signal, own.signal]);
   const timer = host.after(limitMs, () => {
     own.abort(new MycnetError("timeout", `${url} did not answer within ${limitMs} ms`));
   });
   try {
-    return await fetch(url, { ...init, signal: own.signal, redirect: "error" });
+    return await fetch(url, { ...init, signal: ended, redirect: "error" });
   } catch (error) {
-    if (own.signal.aborted) throw own.signal.reason;
+    if (ended.aborted) throw ended.reason;
     const reason = (error as Error).cause ?? error;
     throw new MycnetError(
       "node_unreachable",
@@ -98,8 +99,6 @@ async function fetchWithin(
     );
   } finally {
     timer[Symbol.dispose]();
-    // The caller's signal goes on to cancel the body, for which fetch listens to ours.
-    if (own.signal.aborted) signal.removeEventListener("abort", forward);
   }
 }
 

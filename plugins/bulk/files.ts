@@ -23,7 +23,17 @@ import { type Capability, capability, type Plugin } from "../../core/kernel/plug
 import { nodeTypes, type Principal } from "@mycnet/protocols/identity";
 import { Client } from "./files/client.ts";
 import { Folder } from "./files/folder.ts";
-import { putName, type Question, questionName, readQuestion, written } from "./files/protocol.ts";
+import { Listing } from "./files/listing.ts";
+import { Making } from "./files/making.ts";
+import {
+  type Had,
+  type HaveQuestion,
+  putName,
+  type Question,
+  questionName,
+  readQuestion,
+  written,
+} from "./files/protocol.ts";
 import { Receiver } from "./files/receiver.ts";
 import { FileRoutes } from "./files/routes.ts";
 import { Sender } from "./files/sender.ts";
@@ -56,6 +66,9 @@ const config = z.strictObject({
 
 /** Questions at once: each may hold a file open and read all of it. */
 const maxQuestions = 128;
+
+/** Questions that write. */
+const writes: ReadonlySet<Question["op"]> = new Set(["have", "commit", "make", "finish"]);
 
 type Config = z.output<typeof config>;
 
@@ -97,14 +110,27 @@ const plugin: Plugin<Files> = definePlugin({
     const { maxBytes, partTtl } = config;
     const receiver = new Receiver({ host, folder, maxBytes, partTtlMs: partTtl });
     const sender = new Sender({ host, folder, bulk, signal });
+    const making = new Making(folder);
+    const listing = new Listing(folder);
+    const have = async (question: HaveQuestion): Promise<Had> => {
+      const { bytes, ...more } = await receiver.have(question);
+      // What is in place is for those to know who may read it.
+      return config.read ? { bytes, ...more } : { bytes };
+    };
     const answer = (question: Question, from: Principal): Promise<object | void> => {
       switch (question.op) {
         case "have":
-          return receiver.have(question);
+          return have(question);
         case "commit":
           return receiver.commit(question);
+        case "make":
+          return making.make(question);
+        case "finish":
+          return making.finish(question);
         case "stat":
           return sender.stat(question);
+        case "list":
+          return listing.list(question, from.id);
         case "fetch":
           return sender.fetch(question, from.id);
         case "digest":
@@ -114,7 +140,7 @@ const plugin: Plugin<Files> = definePlugin({
     let underWay = 0;
     scope.own(messenger.handle(questionName, async (bytes, { from }) => {
       const question = readQuestion(bytes);
-      checkAllowed(from, config, question.op === "have" || question.op === "commit");
+      checkAllowed(from, config, writes.has(question.op));
       if (underWay >= maxQuestions) {
         throw new MycnetError("overloaded", `${maxQuestions} questions about files wait already`);
       }

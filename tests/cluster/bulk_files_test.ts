@@ -124,7 +124,7 @@ clusterTest("a wrong SHA-256 puts nothing in place, and the transfer is gone", a
   const file = `/api/v1/files/bob?path=kept&transfer=${transfer}`;
   const put = await nodes.ask(`${file}&offset=0&end=5`, { method: "PUT", body: "12345" });
   assert.deepEqual(await put.json(), { bytes: 5 });
-  assert.deepEqual(await (await nodes.ask(`${file}&op=have`)).json(), { bytes: 5 });
+  assert.deepEqual(await (await nodes.ask(`${file}&op=have`)).json(), { bytes: 5, inPlace: 9 });
   const commit = (sha256: string, bytes = 5) =>
     nodes.ask(file, {
       method: "POST",
@@ -183,7 +183,7 @@ clusterTest(
     await Deno.symlink("../nowhere", `${nodes.shared}/dangling`);
     await Deno.mkdir(`${nodes.shared}/folder`);
     await Deno.writeTextFile(`${nodes.shared}/file`, "x");
-    const paths: [string, string][] = [
+    const paths: [path: string, write: string, read?: string][] = [
       ["../secret", "invalid_argument"],
       ["folder/../../secret", "invalid_argument"],
       ["./secret", "invalid_argument"],
@@ -197,12 +197,12 @@ clusterTest(
       ["up/secret", "permission_denied"],
       ["link", "permission_denied"],
       ["dangling", "permission_denied"],
-      ["folder", "invalid_argument"],
+      ["folder", "invalid_argument", "usage"],
       ["file/below", "invalid_argument"],
     ];
-    for (const [path, code] of paths) {
-      assert.equal(await nodes.refused("evil", `bob:${path}`), code, `write ${path}`);
-      assert.equal(await nodes.refused(`bob:${path}`, "stolen"), code, `read ${path}`);
+    for (const [path, write, read = write] of paths) {
+      assert.equal(await nodes.refused("evil", `bob:${path}`), write, `write ${path}`);
+      assert.equal(await nodes.refused(`bob:${path}`, "stolen"), read, `read ${path}`);
     }
     assert.equal(await nodes.refused("bob:nothing/here", "stolen"), "not_found");
     // Encoded once more than a client would: a name like any other.

@@ -15,6 +15,8 @@ export class Wire implements AsyncDisposable {
   readonly address: string;
   /** How often it was cut. */
   cuts = 0;
+  /** Told of each cut. */
+  onCut: () => void = () => {};
   readonly #listener: Deno.TcpListener;
   readonly #target: number;
   readonly #open = new Set<Deno.TcpConn>();
@@ -42,6 +44,7 @@ export class Wire implements AsyncDisposable {
       try {
         const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
         for (const [from, to] of [[client, server], [server, client]]) {
+          from.setNoDelay(); // A wire that waits for more would be a slow one.
           this.#open.add(from);
           const pump = this.#pump(from, to);
           this.#pumps.add(pump);
@@ -75,6 +78,7 @@ export class Wire implements AsyncDisposable {
 
   #cut(): void {
     this.cuts++;
+    this.onCut();
     this.#left = this.#next.shift() ?? Infinity;
     for (const connection of [...this.#open]) this.#close(connection);
   }
@@ -173,7 +177,7 @@ export class FileNodes implements AsyncDisposable {
   /** The same with `--json`: what it printed. @throws with what it printed instead. */
   async copied(...args: string[]): Promise<Record<string, unknown>> {
     const { code, out, err } = await this.cp([...args, "--json"]);
-    if (code !== 0) throw new Error(`cp ended with ${code}: ${err}`);
+    if (code !== 0) throw new Error(`cp ended with ${code}: ${err}${out}`);
     return JSON.parse(out);
   }
 

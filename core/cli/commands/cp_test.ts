@@ -11,36 +11,65 @@ import { retrying } from "./cp/retries.ts";
 import { RunningHash } from "./cp/running_hash.ts";
 
 Deno.test("a line names a local and a remote place, one each", () => {
-  const read = (...args: string[]) => copyOf(args, "/desk");
+  const read = (...args: string[]) => copyOf(args, "/desk", false);
   assert.deepEqual(read("data.bin", "bob:backups/today.bin"), {
     kind: "upload",
     from: "/desk/data.bin",
     to: { node: "bob", path: "backups/today.bin" },
+    keep: "data.bin",
   });
   assert.deepEqual(read("a/data.bin", "bob:backups/"), {
     kind: "upload",
     from: "/desk/a/data.bin",
     to: { node: "bob", path: "backups/data.bin" },
+    keep: undefined,
   });
   assert.deepEqual(read("x", "bob:"), {
     kind: "upload",
     from: "/desk/x",
     to: { node: "bob", path: "x" },
+    keep: undefined,
   });
   assert.deepEqual(read("-", "bob:log"), {
     kind: "upload",
     from: undefined,
     to: { node: "bob", path: "log" },
+    keep: undefined,
   });
   // A colon behind a slash belongs to a local name.
   assert.deepEqual(read("bob:log", "./odd:name"), {
     kind: "download",
     from: { node: "bob", path: "log" },
     to: "/desk/odd:name",
+    keep: "log",
   });
   const bad = [["a"], ["a", "b"], ["x:a", "y:b"], ["-", "bob:"], ["bob:", "a"], ["bob:a", "-"]];
   for (const args of bad) {
     assert.throws(() => read(...args), (error) => codeOf(error) === "usage", args.join(" "));
+  }
+});
+
+Deno.test("a folder keeps its name where it has one and none is given", () => {
+  const rows: [from: string, to: string, path: string, keep: string | undefined][] = [
+    ["dir", "bob:new", "new", "dir"],
+    ["dir/", "bob:a/new", "a/new", "dir"],
+    ["dir", "bob:a/", "a/dir", undefined],
+    ["dir", "bob:", "dir", undefined],
+    [".", "bob:a/", "a", undefined],
+    ["dir/..", "bob:a", "a", undefined],
+    [".", "bob:", "", undefined],
+    ["bob:a/dir", "new", "a/dir", "dir"],
+    ["bob:a/dir//", "new", "a/dir", "dir"],
+    ["bob:a/dir/.", "new", "a/dir", undefined],
+    ["bob:", "new", "", undefined],
+    ["bob:.", "new", "", undefined],
+    // Refused by the node.
+    ["bob:a/..", "new", "a/..", undefined],
+  ];
+  for (const [from, to, path, keep] of rows) {
+    const copy = copyOf([from, to], "/desk", true);
+    const remote = copy.kind === "upload" ? copy.to : copy.from;
+    assert.deepEqual([remote.path, copy.keep], [path, keep], `${from} ${to}`);
   }
 });
 
@@ -168,6 +197,17 @@ Deno.test("the progress line shows how far, how fast and how long, and only to a
     assert.match(line.text(), /^ 30% {2}3\.00 MB of 10\.0 MB/);
   }
   assert(io.stderr.text.endsWith("\r\x1b[K"), "the line is taken away");
+  {
+    using line = new ProgressLine(io, host, true);
+    line.files = 0;
+    line.total = 3_000_000;
+    tick();
+    now += 1000;
+    line.files = 12;
+    line.bytes = 1_500_000;
+    tick();
+    assert.equal(line.text(), "12 files  1.50 MB of 3.00 MB found  1.50 MB/s");
+  }
   assert.deepEqual([0, 999, 1500, 15_000_000, 2e12].map(shownBytes), [
     "0 B",
     "999 B",

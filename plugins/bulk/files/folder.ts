@@ -29,22 +29,36 @@ export function namesOf(path: string): readonly string[] {
   if (path.startsWith("/")) throw bad(path, "is absolute; paths begin in the folder");
   const names = path.split("/");
   for (const name of names) {
-    if (name === "" || name === "." || name === "..") {
-      throw bad(path, "has an empty name, a dot or two dots in it");
-    }
-    if (unfit.test(name)) throw bad(path, "has a backslash or a control character in it");
-    if (Deno.build.os === "windows" && /[:*?"<>|]|[. ]$/.test(name)) {
-      throw bad(path, "has a character in it that Windows reserves");
-    }
-    if (utf8.encode(name).length > maxNameBytes) {
-      throw bad(path, `has a name of more than ${maxNameBytes} bytes in it`);
-    }
-    // In any case: some file systems do not tell them apart.
-    if (name.toLowerCase().endsWith(partSuffix)) {
-      throw bad(path, "names a file that is not complete");
-    }
+    const why = wrongIn(name);
+    if (why !== undefined) throw bad(path, why);
   }
   return names;
+}
+
+/** Whether something of this name may be copied. */
+export function isName(name: string): boolean {
+  return !name.includes("/") && wrongIn(name) === undefined;
+}
+
+/** Whether it is the name of a file that is not complete. In any case: some file systems do not tell them apart. */
+export function isPart(name: string): boolean {
+  return name.toLowerCase().endsWith(partSuffix);
+}
+
+/** What is wrong with a name, said of the path that it stands in. */
+function wrongIn(name: string): string | undefined {
+  if (name === "" || name === "." || name === "..") {
+    return "has an empty name, a dot or two dots in it";
+  }
+  if (unfit.test(name)) return "has a backslash or a control character in it";
+  if (Deno.build.os === "windows" && /[:*?"<>|]|[. ]$/.test(name)) {
+    return "has a character in it that Windows reserves";
+  }
+  if (utf8.encode(name).length > maxNameBytes) {
+    return `has a name of more than ${maxNameBytes} bytes in it`;
+  }
+  if (isPart(name)) return "names a file that is not complete";
+  return undefined;
 }
 
 /** An open file and what it was like at that moment. */
@@ -106,23 +120,38 @@ export class Folder {
     return { dir, name };
   }
 
+  /**
+   * A file or folder and what it is like, itself and not what it points to.
+   * @param path empty: the folder itself.
+   * @throws as {@linkcode Folder.place}; `invalid_argument` for what is neither.
+   */
+  async look(path: string): Promise<{ readonly at: string; readonly info: Deno.FileInfo }> {
+    let at = this.root;
+    if (path !== "") {
+      const { dir, name } = await this.place(path, false);
+      at = join(dir, name);
+    }
+    const info = await look(at);
+    if (info === undefined) throw missing(path);
+    if (info.isSymlink) throw symlink(path);
+    if (!info.isFile && !info.isDirectory) throw bad(path, "is neither a file nor a folder");
+    return { at, info };
+  }
+
   /** Opens a file for reading. @throws as {@linkcode Folder.place}; `invalid_argument` for what is no file. */
   async read(path: string): Promise<OpenFile> {
-    const { dir, name } = await this.place(path, false);
-    const at = join(dir, name);
-    const before = await look(at);
-    if (before === undefined) throw missing(path);
-    if (before.isSymlink) throw symlink(path);
+    const { at, info: before } = await this.look(path);
     if (!before.isFile) throw bad(path, "is no file");
     const file = await Deno.open(at);
     return await same(file, before, path);
   }
 
-  /** What stands at a path now may be replaced: a file, or nothing. @throws like {@linkcode Folder.read}. */
-  async replaceable(path: string, dir: string, name: string): Promise<void> {
+  /** What stands at a path now and may be replaced: a file, or nothing. @throws like {@linkcode Folder.read}. */
+  async replaceable(path: string, dir: string, name: string): Promise<Deno.FileInfo | undefined> {
     const info = await look(join(dir, name));
     if (info?.isSymlink) throw symlink(path);
     if (info !== undefined && !info.isFile) throw bad(path, "is there already and is no file");
+    return info;
   }
 }
 
@@ -165,7 +194,7 @@ function symlink(path: string): MycnetError {
 }
 
 /** Lets one kind of failure pass. */
-function unless(code: string): (error: unknown) => void {
+export function unless(code: string): (error: unknown) => void {
   return (error) => {
     if ((error as { code?: unknown }).code !== code) throw error;
   };

@@ -11,10 +11,14 @@
  * A file that is written lies beside its place under the name of its transfer until `commit`, which
  * compares its SHA-256 and renames it. So whatever breaks, the file is the old or the new one, and a
  * transfer that is called by the same name again resumes.
+ *
+ * A folder is written file by file: make -> ... -> finish, and read file by file: list, page by page,
+ * -> ... What becomes of the whole is the asker's business (core/cli/commands/cp/tree.ts).
  */
 import { z } from "zod";
 import { MycnetError } from "../../../core/kernel/errors.ts";
 import { decode, encode } from "@mycnet/protocols/codec";
+import { isName } from "./folder.ts";
 
 /** The message name of questions. */
 export const questionName = "custom.mycnet.files";
@@ -24,8 +28,14 @@ export const putName = "mycnet.files.put";
 export const getPrefix = "mycnet.files.get.";
 /** The longest path, in UTF-16 units. */
 export const maxPath = 1024;
+/** The most names that one page of a folder goes over. */
+export const pageNames = 512;
 
 const path = z.string().min(1).max(maxPath);
+/** A path, or empty for the folder that is served itself. */
+const folderPath = z.string().max(maxPath);
+/** A name as a file system may have it, whether or not it may be copied. */
+const anyName = z.string().min(1).max(255);
 /** A transfer's name: hexadecimal, chosen by whoever sends so that the same file has the same. */
 export const transferId: z.ZodType<string> = z.string().regex(
   /^[0-9a-f]{16,32}$/,
@@ -46,7 +56,10 @@ const questions = z.discriminatedUnion("op", [
     sha256,
     mode: mode.optional(),
   }),
-  z.object({ op: z.literal("stat"), path }),
+  z.object({ op: z.literal("make"), path, transfer: transferId.optional(), mode: mode.optional() }),
+  z.object({ op: z.literal("finish"), path, transfer: transferId }),
+  z.object({ op: z.literal("stat"), path: folderPath }),
+  z.object({ op: z.literal("list"), path: folderPath, after: anyName.optional() }),
   z.object({
     op: z.literal("fetch"),
     path,
@@ -76,10 +89,37 @@ export interface CommitQuestion {
   readonly mode?: number | undefined;
 }
 
-/** What a file is like. */
+/** Makes a folder, and those on the way to it. */
+export interface MakeQuestion {
+  readonly op: "make";
+  readonly path: string;
+  /** What it is made for: whoever comes back with it hears again that it was made. */
+  readonly transfer?: string | undefined;
+  /** Permission bits, to which the owner's are added; default 0o755. A folder that is there keeps its own. */
+  readonly mode?: number | undefined;
+}
+
+/** Says that what a folder was made for has happened: from now on it is one that was there. */
+export interface FinishQuestion {
+  readonly op: "finish";
+  readonly path: string;
+  readonly transfer: string;
+}
+
+/** What a file or folder is like. */
 export interface StatQuestion {
   readonly op: "stat";
+  /** Empty: the folder that is served. */
   readonly path: string;
+}
+
+/** What is in a folder, a page at a time. */
+export interface ListQuestion {
+  readonly op: "list";
+  /** Empty: the folder that is served. */
+  readonly path: string;
+  /** `next` of the page before. Default: from the beginning. */
+  readonly after?: string | undefined;
 }
 
 /** Asks for a transfer of a file from a byte on. */
@@ -102,12 +142,17 @@ export interface DigestQuestion {
 export type Question =
   | HaveQuestion
   | CommitQuestion
+  | MakeQuestion
+  | FinishQuestion
   | StatQuestion
+  | ListQuestion
   | FetchQuestion
   | DigestQuestion;
 
-/** What a file is like. */
+/** What a file or folder is like. */
 export interface FileStat {
+  readonly kind: "file" | "folder";
+  /** In bytes; 0 for a folder. */
   readonly size: number;
   /** Changes when the file does: size, time of change and place on the disk. */
   readonly version: string;
@@ -126,11 +171,46 @@ export function readQuestion(body: Uint8Array): Question {
   return check(questions, value, "the question");
 }
 
-const have: z.ZodType<{ bytes: number }> = z.object({ bytes });
+/** How much of a transfer is there. */
+export interface Had {
+  readonly bytes: number;
+  /** The size of what is in the file's place, for whoever may read it. */
+  readonly inPlace?: number | undefined;
+}
+
+/** Some of what is in a folder, by name. */
+export interface FolderPage {
+  readonly entries: readonly (FileStat & { readonly name: string })[];
+  /** What this page passes over, by the reason: symbolic links; what is neither file nor folder; names that no path may have. */
+  readonly skipped: { readonly links: number; readonly special: number; readonly names: number };
+  /** The last name that was looked at; undefined: there are no more. */
+  readonly next?: string | undefined;
+}
+
+const count = z.int().nonnegative();
+const statFields = { kind: z.enum(["file", "folder"]), size: bytes, version, mode };
+const fetched: z.ZodType<{ bytes: number }> = z.object({ bytes });
+const have: z.ZodType<Had> = z.object({ bytes, inPlace: bytes.optional() });
 const done: z.ZodType<Record<never, never>> = z.object({});
-const stat: z.ZodType<FileStat> = z.object({ size: bytes, version, mode });
+const made: z.ZodType<{ made: boolean }> = z.object({ made: z.boolean() });
+const stat: z.ZodType<FileStat> = z.object(statFields);
+const list: z.ZodType<FolderPage> = z.object({
+  // A name that another node made up must not lead out of where it is put.
+  entries: z.array(z.object({ name: anyName.refine(isName), ...statFields })).max(pageNames),
+  skipped: z.object({ links: count, special: count, names: count }),
+  next: anyName.optional(),
+});
 const digest: z.ZodType<{ sha256: string }> = z.object({ sha256 });
-const answers = { have, commit: done, stat, fetch: have, digest } as const;
+const answers = {
+  have,
+  commit: done,
+  make: made,
+  finish: done,
+  stat,
+  list,
+  fetch: fetched,
+  digest,
+} as const;
 
 /** What each question is answered with. */
 export type Answer<Op extends Question["op"]> = z.output<(typeof answers)[Op]>;

@@ -16,18 +16,23 @@ import { MycnetError } from "../../../core/kernel/errors.ts";
 import type { Host } from "../../../core/kernel/host.ts";
 import { diskError, type Folder, look, partSuffix, same, syncFolder } from "./folder.ts";
 import { hashFile, pieceBytes, Recent } from "./hashing.ts";
-import { type CommitQuestion, type HaveQuestion, readPut } from "./protocol.ts";
+import { type CommitQuestion, type Had, type HaveQuestion, readPut } from "./protocol.ts";
 
 /** Running hashes that are remembered; for others the part is read once more. */
 const maxHashes = 64;
 /** Entries of a folder that are looked at for stale parts. */
 const maxSwept = 10_000;
-const partMode = 0o600;
+/** Between two looks at a folder for stale parts, in ms: a copy of many files asks often. */
+const sweepEveryMs = 60_000;
+/** Folders of which the time of that look is remembered. */
+const maxSweptFolders = 256;
+/** Permission bits of what is not complete. */
+export const partMode = 0o600;
 const usualMode = 0o644;
 
 /** What files are received with. */
 export interface ReceiverSetup {
-  readonly host: Pick<Host, "wallTime" | "log">;
+  readonly host: Pick<Host, "now" | "wallTime" | "log">;
   readonly folder: Folder;
   /** The largest file, in bytes. */
   readonly maxBytes: number;
@@ -54,23 +59,25 @@ export class Receiver {
   readonly #setup: ReceiverSetup;
   readonly #hashes = new Recent<{ readonly hash: Hash; readonly bytes: number }>(maxHashes);
   readonly #writing = new Map<string, Writing>();
+  readonly #swept = new Recent<number>(maxSweptFolders);
 
   constructor(setup: ReceiverSetup) {
     this.#setup = setup;
   }
 
   /** How much of a transfer is here. @throws `too_large` for a file that will not be taken. */
-  async have({ path, transfer, total }: HaveQuestion): Promise<{ bytes: number }> {
+  async have({ path, transfer, total }: HaveQuestion): Promise<Had> {
     this.#checkSize(total ?? 0);
-    const { dir, name } = await this.#place(path);
+    const { dir, name, size } = await this.#place(path);
     await this.#sweep(dir);
+    const inPlace = size === undefined ? {} : { inPlace: size };
     const at = partOf(dir, name, transfer);
-    if (this.#writing.has(at)) return { bytes: (await look(at))?.size ?? 0 };
+    if (this.#writing.has(at)) return { bytes: (await look(at))?.size ?? 0, ...inPlace };
     using part = await this.#open(at, path, false);
-    if (part === undefined) return { bytes: 0 };
+    if (part === undefined) return { bytes: 0, ...inPlace };
     // Now and not when the bytes come, since it may take a while.
     await this.#hashOf(part);
-    return { bytes: part.size };
+    return { bytes: part.size, ...inPlace };
   }
 
   /** A transfer of bytes. */
@@ -157,6 +164,8 @@ export class Receiver {
   ): Promise<void> {
     if (transfer.total !== undefined && part.size > transfer.total) await this.#restart(part);
     let { hash, bytes } = await this.#hashOf(part);
+    // That may have taken a while, and a signal that has aborted tells nobody who comes later.
+    stop.throwIfAborted();
     // Into one buffer again and again: see core/node/bulk/inflow.ts.
     const reader = transfer.accept(part.size).getReader({ mode: "byob" });
     let buffer = new Uint8Array(pieceBytes);
@@ -216,11 +225,14 @@ export class Receiver {
     return { ...made };
   }
 
-  async #place(path: string): Promise<{ readonly dir: string; readonly name: string }> {
+  /** Where a file goes, and the size of the one that is there. */
+  async #place(
+    path: string,
+  ): Promise<{ readonly dir: string; readonly name: string; readonly size: number | undefined }> {
     try {
-      const place = await this.#setup.folder.place(path, true);
-      await this.#setup.folder.replaceable(path, place.dir, place.name);
-      return place;
+      const { folder } = this.#setup;
+      const { dir, name } = await folder.place(path, true);
+      return { dir, name, size: (await folder.replaceable(path, dir, name))?.size };
     } catch (error) {
       throw diskError(error, path);
     }
@@ -253,6 +265,9 @@ export class Receiver {
   /** Removes parts that nobody went on with. */
   async #sweep(dir: string): Promise<void> {
     const { host, partTtlMs } = this.#setup;
+    const now = host.now();
+    if (now - (this.#swept.get(dir) ?? -Infinity) < sweepEveryMs) return;
+    this.#swept.set(dir, now);
     let seen = 0;
     for await (const { name, isFile } of Deno.readDir(dir)) {
       if (++seen > maxSwept) break;
@@ -268,6 +283,6 @@ export class Receiver {
 }
 
 /** Where the bytes of a transfer wait. */
-function partOf(dir: string, name: string, transfer: string): string {
+export function partOf(dir: string, name: string, transfer: string): string {
   return join(dir, `.${name}.${transfer}${partSuffix}`);
 }

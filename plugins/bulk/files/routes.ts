@@ -3,12 +3,15 @@
  * path begins in the folder that the node declares. (It is no part of the URL's path, in which a
  * client would resolve two dots before anybody could refuse them.)
  *
- *     GET  &op=stat                                   {"size", "version", "mode"}
+ *     GET  &op=stat                                   {"kind", "size", "version", "mode"}
+ *     GET  &op=list&after=NAME                        {"entries", "skipped", "next"?}: a page of a folder
  *     GET  &op=read&version=V&offset=N                the bytes from there on
  *     GET  &op=digest&version=V                       {"sha256"}
- *     GET  &op=have&transfer=T&total=N                {"bytes"}: how much of that transfer is there
+ *     GET  &op=have&transfer=T&total=N                {"bytes", "inPlace"?}: how much of it is there
  *     PUT  &transfer=T&offset=N&end=N                 the bytes in between; {"bytes"}
  *     POST &transfer=T {"bytes", "sha256", "mode"?}   puts it in its place
+ *     POST &op=make&transfer=T {"mode"?}              {"made"}: sees to it that a folder is there
+ *     POST &op=finish&transfer=T                      that folder's copy is complete
  *
  * Whatever breaks in the middle can be asked again: see protocol.ts.
  */
@@ -37,6 +40,10 @@ const commitBody: z.ZodType<
   mode: z.int().min(0).max(0o777).optional(),
 });
 
+const makeBody: z.ZodType<{ readonly mode?: number | undefined }> = z.strictObject({
+  mode: z.int().min(0).max(0o777).optional(),
+});
+
 /** Which file of which node, and the rest of the question. */
 interface Asked {
   readonly node: string;
@@ -50,8 +57,9 @@ function asked({ pathname, searchParams: query }: URL): Asked {
   if (node === "" || more.length > 0) {
     throw new MycnetError("not_found", `write ${root}/{node}?path={path}`);
   }
-  if (path === null || path === "" || path.length > maxPath) {
-    throw new MycnetError("invalid_argument", `path: 1 to ${maxPath} characters are expected`);
+  // An empty one is the folder itself, of which some may be asked: the other node knows.
+  if (path === null || path.length > maxPath) {
+    throw new MycnetError("invalid_argument", `path: up to ${maxPath} characters are expected`);
   }
   try {
     return { node: decodeURIComponent(node), path, query };
@@ -109,7 +117,7 @@ export class FileRoutes implements AdminRoutes {
     const signal = AbortSignal.any([request.signal, this.#signal]);
     switch (request.method) {
       case "GET":
-        return await this.#get(node, path, query, signal);
+        return await this.#get({ node, path, query }, signal);
       case "PUT": {
         const transfer = transferOf(query);
         const range = {
@@ -119,12 +127,8 @@ export class FileRoutes implements AdminRoutes {
         const body = request.body ?? new Blob().stream();
         return json(await this.#client.put(node, { path, transfer }, body, range, signal));
       }
-      case "POST": {
-        const transfer = transferOf(query);
-        const committed = await readChecked(limitBody(request), commitBody);
-        await this.#client.ask(node, { op: "commit", path, transfer, ...committed }, signal);
-        return json({ path, bytes: committed.bytes });
-      }
+      case "POST":
+        return await this.#post(request, { node, path, query }, signal);
       default:
         return problemResponse(
           problem("method_not_allowed", "only GET, PUT and POST are answered here"),
@@ -133,17 +137,44 @@ export class FileRoutes implements AdminRoutes {
     }
   }
 
-  async #get(
-    node: string,
-    path: string,
-    query: URLSearchParams,
+  async #post(
+    request: Request,
+    { node, path, query }: Asked,
     signal: AbortSignal,
   ): Promise<Response> {
+    const client = this.#client;
+    switch (query.get("op")) {
+      case null: {
+        const transfer = transferOf(query);
+        const committed = await readChecked(limitBody(request), commitBody);
+        await client.ask(node, { op: "commit", path, transfer, ...committed }, signal);
+        return json({ path, bytes: committed.bytes });
+      }
+      case "make": {
+        const transfer = query.has("transfer") ? { transfer: transferOf(query) } : {};
+        const { mode } = await readChecked(limitBody(request), makeBody);
+        const bits = mode === undefined ? {} : { mode };
+        return json(await client.ask(node, { op: "make", path, ...transfer, ...bits }, signal));
+      }
+      case "finish": {
+        const transfer = transferOf(query);
+        return json(await client.ask(node, { op: "finish", path, transfer }, signal));
+      }
+      default:
+        throw new MycnetError("invalid_argument", "op: make, finish or none is expected");
+    }
+  }
+
+  async #get({ node, path, query }: Asked, signal: AbortSignal): Promise<Response> {
     const client = this.#client;
     const version = query.get("version") ?? "";
     switch (query.get("op")) {
       case "stat":
         return json(await client.ask(node, { op: "stat", path }, signal));
+      case "list": {
+        const after = query.has("after") ? { after: query.get("after")! } : {};
+        return json(await client.ask(node, { op: "list", path, ...after }, signal));
+      }
       case "digest":
         return json(await client.ask(node, { op: "digest", path, version }, signal));
       case "have": {
@@ -163,7 +194,10 @@ export class FileRoutes implements AdminRoutes {
         });
       }
       default:
-        throw new MycnetError("invalid_argument", "op: stat, read, digest or have is expected");
+        throw new MycnetError(
+          "invalid_argument",
+          "op: stat, list, read, digest or have is expected",
+        );
     }
   }
 }

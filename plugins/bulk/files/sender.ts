@@ -33,10 +33,13 @@ export class Sender {
     this.#setup = setup;
   }
 
-  /** What a file is like. */
+  /** What a file or folder is like. */
   async stat({ path }: StatQuestion): Promise<FileStat> {
-    using open = await this.#open(path);
-    return statOf(open.info);
+    try {
+      return statOf((await this.#setup.folder.look(path)).info);
+    } catch (error) {
+      throw diskError(error, path);
+    }
   }
 
   /** Starts a transfer to a node and says of how many bytes. What becomes of it, that node sees. */
@@ -78,22 +81,24 @@ export class Sender {
     return { sha256 };
   }
 
-  async #open(path: string, version?: string): Promise<OpenFile> {
+  async #open(path: string, version: string): Promise<OpenFile> {
     let open: OpenFile;
     try {
       open = await this.#setup.folder.read(path);
     } catch (error) {
       throw diskError(error, path);
     }
-    if (version === undefined || statOf(open.info).version === version) return open;
+    if (statOf(open.info).version === version) return open;
     open[Symbol.dispose]();
     throw new MycnetError("corrupted", `${JSON.stringify(path)} has changed meanwhile`);
   }
 }
 
-function statOf({ size, mtime, ino, mode }: Deno.FileInfo): FileStat {
+/** What is said of a file or folder. */
+export function statOf({ isFile, size, mtime, ino, mode }: Deno.FileInfo): FileStat {
   return {
-    size,
+    kind: isFile ? "file" : "folder",
+    size: isFile ? size : 0,
     version: `${size}-${mtime?.getTime() ?? 0}-${ino ?? 0}`,
     mode: (mode ?? 0o644) & 0o777,
   };

@@ -13,19 +13,28 @@ import type { Copied, Copying } from "./copied.ts";
 import { type RemotePlace, routeOf } from "./places.ts";
 import { retrying } from "./retries.ts";
 import { RunningHash } from "./running_hash.ts";
-import { wholeFileMs } from "./upload.ts";
+import { folderNamed, openLocal, wholeFileMs } from "./upload.ts";
 
 /** What the node says of the file. */
-interface Stat {
+export interface Stat {
+  readonly kind: "file" | "folder";
   readonly size: number;
   readonly version: string;
   readonly mode: number;
 }
 
-/** Copies a file. */
+/** Copies a file to a place, or into a folder. */
 export async function download(copying: Copying, from: RemotePlace, to: string): Promise<Copied> {
+  return await downloadTo(copying, from, await placeOf(from, to));
+}
+
+/** Copies a file to a place; what stands there is replaced. */
+export async function downloadTo(
+  copying: Copying,
+  from: RemotePlace,
+  place: string,
+): Promise<Copied> {
   const { client, progress } = copying;
-  const place = await placeOf(from, to);
   let resumedAt: number | undefined;
   const { value, attempts } = await retrying({
     ...copying,
@@ -33,7 +42,12 @@ export async function download(copying: Copying, from: RemotePlace, to: string):
     again: (error) => progress.note(`interrupted (${error.message}); trying again`),
   }, async () => {
     const stat = await client.get<Stat>(routeOf(from, { op: "stat" }));
+    if (stat.kind === "folder") throw folderNamed(`${from.node}:${from.path}`);
     progress.total = stat.size;
+    if (copying.skipEqual) {
+      const sha256 = await equalDigest(copying, from, stat, place);
+      if (sha256 !== undefined) return { bytes: stat.size, sha256, isUnchanged: true as const };
+    }
     const at = partOf(place, from, stat.version);
     using part = await openPart(at);
     const offset = Math.min((await part.stat()).size, stat.size);
@@ -44,11 +58,7 @@ export async function download(copying: Copying, from: RemotePlace, to: string):
     const hash = new RunningHash();
     await hash.catchUp(part, offset);
     await receive(copying, from, stat, part, hash);
-    const response = await client.ask(
-      routeOf(from, { op: "digest", version: stat.version }),
-      { limitMs: wholeFileMs },
-    );
-    const { sha256 } = await response.json() as { sha256: string };
+    const sha256 = await digestOf(copying, from, stat);
     if (hash.bytes !== stat.size || hash.digest() !== sha256) {
       await Deno.remove(at);
       throw new MycnetError("corrupted", `what arrived of ${from.path} is not what is there`);
@@ -59,6 +69,33 @@ export async function download(copying: Copying, from: RemotePlace, to: string):
     return { bytes: stat.size, sha256 };
   });
   return { ...value, resumedAt: resumedAt ?? 0, attempts };
+}
+
+/** The SHA-256 that the node's file has. */
+async function digestOf(
+  { client }: Copying,
+  from: RemotePlace,
+  { version }: Stat,
+): Promise<string> {
+  const route = routeOf(from, { op: "digest", version });
+  const response = await client.ask(route, { limitMs: wholeFileMs });
+  return (await response.json() as { sha256: string }).sha256;
+}
+
+/** The SHA-256 of the file that is in place, if it is the same as the node's. */
+async function equalDigest(
+  copying: Copying,
+  from: RemotePlace,
+  stat: Stat,
+  place: string,
+): Promise<string | undefined> {
+  const there = await Deno.lstat(place).catch(() => undefined);
+  if (there === undefined || !there.isFile || there.size !== stat.size) return undefined;
+  const sha256 = await digestOf(copying, from, stat);
+  const hash = new RunningHash();
+  using file = await openLocal(place);
+  await hash.catchUp(file, stat.size);
+  return hash.bytes === stat.size && hash.digest() === sha256 ? sha256 : undefined;
 }
 
 /** Reads the rest of the file into the part. */
@@ -112,7 +149,8 @@ async function openPart(at: string): Promise<Deno.FsFile> {
   }
 }
 
-function unusable(path: string, error: unknown): MycnetError {
+/** A file that cannot be written. */
+export function unusable(path: string, error: unknown): MycnetError {
   const why = error instanceof Error ? error.message : String(codeOf(error));
   return new MycnetError("usage", `${path} cannot be written: ${why}`);
 }

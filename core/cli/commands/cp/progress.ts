@@ -1,6 +1,7 @@
 /** How a copy does, on one line of a terminal that is written over; nothing where nobody looks. */
 import type { Host } from "../../../kernel/host.ts";
 import type { CliIo } from "../../io.ts";
+import type { Progress } from "./copied.ts";
 
 const tickMs = 250;
 /** How much of the rate shown is the last tick's. */
@@ -30,11 +31,13 @@ export function shownTime(seconds: number): string {
 }
 
 /** The line. */
-export class ProgressLine implements Disposable {
+export class ProgressLine implements Progress, Disposable {
   /** Bytes that were copied so far. */
   bytes = 0;
-  /** All there are, once known. */
+  /** All there are, once known; of a folder, all that is known of. */
   total: number | undefined;
+  /** Of a folder, the files that were dealt with. */
+  files: number | undefined;
   readonly #io: CliIo;
   readonly #host: Host;
   readonly #timer: Disposable | undefined;
@@ -66,6 +69,13 @@ export class ProgressLine implements Disposable {
     const { bytes, total } = this;
     const rate = this.#rate;
     const parts = [shownBytes(bytes)];
+    if (this.files !== undefined) {
+      // How much there is turns out on the way, so there is no telling how much is left.
+      parts.unshift(`${this.files} files`);
+      parts[1] += ` of ${shownBytes(total ?? 0)} found`;
+      if (rate !== undefined) parts.push(`${shownBytes(rate)}/s`);
+      return parts.join("  ");
+    }
     if (total !== undefined) {
       const percent = total === 0 ? 100 : Math.floor(bytes / total * 100);
       parts.unshift(`${percent}%`.padStart(4));

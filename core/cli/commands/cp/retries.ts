@@ -4,6 +4,7 @@
  */
 import { codeOf, MycnetError } from "../../../kernel/errors.ts";
 import type { Host } from "../../../kernel/host.ts";
+import type { Copying } from "./copied.ts";
 
 /** What passes by itself. */
 const passing = new Set([
@@ -19,6 +20,11 @@ const passing = new Set([
 ]);
 const firstMs = 100;
 const longestMs = 5000;
+
+/** Whether an error is one that passes by itself. */
+export function passes(error: unknown): boolean {
+  return passing.has(codeOf(error) ?? "");
+}
 
 /** How a copy is repeated. */
 export interface Retrying {
@@ -49,7 +55,7 @@ export async function retrying<T>(
     } catch (caught) {
       if (signal.aborted) throw signal.reason;
       const error = broken(caught);
-      if (!passing.has(codeOf(error) ?? "")) throw error;
+      if (!passes(error)) throw error;
       idle = moved() > before ? 1 : idle + 1;
       if (idle > retries) throw error;
       // Jitter, so that many copies to one node do not come back at once.
@@ -58,6 +64,16 @@ export async function retrying<T>(
       await host.sleep(waitMs, signal);
     }
   }
+}
+
+/** Asks something small until it is answered. @throws as {@linkcode retrying}. */
+export async function patiently<T>(copying: Copying, ask: () => Promise<T>): Promise<T> {
+  const { value } = await retrying({
+    ...copying,
+    moved: () => 0,
+    again: (error) => copying.progress.note(`interrupted (${error.message}); trying again`),
+  }, ask);
+  return value;
 }
 
 /** What `fetch` says of a body that broke off is no error of ours, but means a lost connection. */

@@ -11,7 +11,7 @@
  * on after an interruption, but not after the end of the command.
  */
 import { createHash } from "node:crypto";
-import { MycnetError } from "../../../kernel/errors.ts";
+import { codeOf, MycnetError } from "../../../kernel/errors.ts";
 import type { AdminClient } from "../../admin_client.ts";
 import type { Copied, Copying } from "./copied.ts";
 import { type RemotePlace, routeOf } from "./places.ts";
@@ -30,6 +30,8 @@ type Piece = Uint8Array<ArrayBuffer>;
 
 /** What is sent, asked for piece by piece. */
 interface Source {
+  /** Has all of it go into the hash, where it can be read more than once. */
+  readAll?(): Promise<void>;
   /** The next bytes from `offset` on, valid until the next call; empty at the end. */
   piece(offset: number): Promise<Piece>;
   /** All the bytes there are, where that is known. */
@@ -42,12 +44,14 @@ interface Source {
 export async function uploadFile(copying: Copying, from: string, to: RemotePlace): Promise<Copied> {
   using file = await openLocal(from);
   const before = await file.stat();
+  if (before.isDirectory) throw folderNamed(from);
   if (!before.isFile) throw new MycnetError("usage", `${from} is no file`);
   const hash = new RunningHash();
-  const buffer = new Uint8Array(pieceBytes);
+  const buffer = new Uint8Array(Math.min(pieceBytes, Math.max(1, before.size)));
   const source: Source = {
     total: before.size,
     hash,
+    readAll: () => hash.catchUp(file, before.size),
     async piece(offset) {
       await hash.catchUp(file, offset);
       const piece = await fill(buffer, (rest) => file.read(rest));
@@ -118,14 +122,16 @@ export async function uploadStream(
 /** Sends what is missing, as often as it takes, and has it put in its place. */
 async function send(
   copying: Copying,
-  { piece, total, hash }: Source,
+  source: Source,
   transfer: string,
   to: RemotePlace,
   finished: () => Promise<number | undefined>,
 ): Promise<Copied> {
   const { client, progress, signal } = copying;
+  const { piece, total, hash } = source;
   let resumedAt: number | undefined;
-  const { value: bytes, attempts } = await retrying({
+  let hasSent = false;
+  const { value, attempts } = await retrying({
     ...copying,
     moved: () => progress.bytes,
     again: (error) => progress.note(`interrupted (${error.message}); trying again`),
@@ -133,24 +139,35 @@ async function send(
     const response = await client.ask(routeOf(to, { op: "have", transfer, total }), {
       limitMs: wholeFileMs,
     });
-    let { bytes: offset } = await response.json() as { bytes: number };
+    let { bytes: offset, inPlace } = await response.json() as { bytes: number; inPlace?: number };
     resumedAt ??= offset;
+    const wholeOf = async (bytes: number) => {
+      const mode = await finished();
+      return { bytes, sha256: hash.digest(), ...(mode === undefined ? {} : { mode }) };
+    };
+    if (copying.skipEqual && offset === 0 && inPlace === total && source.readAll !== undefined) {
+      await source.readAll();
+      // Nothing was sent: a commit is then right only if the same bytes are in place.
+      const isThere = await commit(client, to, transfer, await wholeOf(hash.bytes))
+        .then(() => true, unlessDifferent);
+      // What was sent before is there because of that: only the answer got lost.
+      if (isThere) return { bytes: hash.bytes, ...(hasSent ? {} : { isUnchanged: true as const }) };
+    }
     while (true) {
       progress.bytes = offset;
       signal.throwIfAborted();
       const body = await piece(offset);
       // An empty file is a piece, too.
       if (body.length === 0 && offset > 0) break;
+      hasSent = true;
       await put(client, to, { transfer, offset, end: offset + body.length }, body);
       offset += body.length;
       if (body.length === 0) break;
     }
-    const mode = await finished();
-    const whole = { bytes: offset, sha256: hash.digest(), ...(mode === undefined ? {} : { mode }) };
-    await commit(client, to, transfer, whole);
-    return offset;
+    await commit(client, to, transfer, await wholeOf(offset));
+    return { bytes: offset };
   });
-  return { bytes, sha256: hash.digest(), resumedAt: resumedAt ?? 0, attempts };
+  return { ...value, sha256: hash.digest(), resumedAt: resumedAt ?? 0, attempts };
 }
 
 async function put(
@@ -183,6 +200,13 @@ async function commit(
   await response.body?.cancel();
 }
 
+/** False for the refusals of a commit that was not preceded by anything. */
+function unlessDifferent(error: unknown): false {
+  const code = codeOf(error);
+  if (code === "not_found" || code === "corrupted") return false;
+  throw error;
+}
+
 /** Reads until the buffer is full or there is no more. */
 async function fill(
   buffer: Piece,
@@ -197,7 +221,15 @@ async function fill(
   return buffer.subarray(0, filled);
 }
 
-async function openLocal(path: string): Promise<Deno.FsFile> {
+/** A folder, where only files are copied. */
+export function folderNamed(place: string): MycnetError {
+  return new MycnetError("usage", `${place} is a folder`, {
+    remedy: "Copy it with all that is in it: mycnet cp -r (--recursive).",
+  });
+}
+
+/** Opens a file of this machine for reading. @throws `usage`. */
+export async function openLocal(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path);
   } catch (error) {
