@@ -3,8 +3,9 @@
  *
  * Frames are written straight into the buffer of the open chunk; small ones
  * thereby coalesce, and nothing is allocated for a message. A chunk that would
- * outgrow a slice is closed and stands in line, and another is opened. A large
- * body is not copied into a chunk: its frame stands in line by itself (large.ts).
+ * outgrow a slice, or what TCP sends as one piece (writer.ts), is closed and stands
+ * in line, and another is opened. A large body is not copied into a chunk: its frame
+ * stands in line by itself (large.ts).
  *
  * A lane counts all bytes that were ever queued in it and taken out of it. By
  * these positions others know whether a frame may have left, and when all that
@@ -44,12 +45,14 @@ export class OutputLane {
   readonly referencedBytes: number;
   readonly #sliceBytes: number;
   readonly #source: BufferSource;
+  readonly #firstBytes: number;
   // Bytes ever queued before the open chunk.
   #before = 0;
 
-  /** Made by the writer. */
-  constructor(source: BufferSource, sliceBytes: number) {
+  /** Made by the writer. @param first how large its first buffer is, in bytes. */
+  constructor(source: BufferSource, sliceBytes: number, first: number = firstBytes) {
     this.#source = source;
+    this.#firstBytes = first;
     this.#sliceBytes = sliceBytes;
     this.referencedBytes = Math.min(referencedBytes, sliceBytes);
   }
@@ -113,7 +116,7 @@ export class OutputLane {
     const most = Math.max(wanted, this.#sliceBytes);
     const spare = this.#source.spare(wanted);
     if (spare !== undefined) return spare.length <= most ? spare : spare.subarray(0, most);
-    const doubled = Math.max(firstBytes, this.buffer.length * 2);
+    const doubled = Math.max(this.#firstBytes, this.buffer.length * 2);
     return new Uint8Array(Math.max(wanted, Math.min(most, doubled)));
   }
 

@@ -3,18 +3,19 @@
  *
  * Messages are queued in the lane of their priority (lane.ts), first in first out
  * within it; what the link says of itself has a lane of its own, before all others, so
- * that nothing queued later overtakes it. `take` hands out what to write next. As long as everything queued fits
- * into one slice, that is everything, the most urgent first; when one lane alone
- * holds anything, its buffer leaves without a copy. Otherwise it is one slice of the
- * lane whose turn it is (turns.ts): a closed chunk as it stands, or what a large
- * frame and its neighbours come to, cut and compressed into one buffer. So nothing
- * urgent waits for more than the slice that is being written, and no frame, however
- * large, takes a long turn. Of a slice that is a little longer than what TCP hands on as
- * one piece, the little rest waits for the next one and stands first in it; with nothing
- * else to come, the driver gives it a moment (`lingers`).
+ * that nothing queued later overtakes it. `take` hands out what to write next. As long
+ * as everything queued fits into one slice, and into what TCP hands on as one piece,
+ * that is everything, the most urgent first; when one lane alone holds anything, its
+ * buffer leaves without a copy. Otherwise it is one slice of the lane whose turn it is
+ * (turns.ts): a closed chunk as it stands, or what a large frame and its neighbours come
+ * to, cut and compressed into one buffer. So nothing urgent waits for more than the slice
+ * that is being written, and no frame, however large, takes a long turn. Of a slice that
+ * is a little longer than one piece, the little rest waits for the next one and stands
+ * first in it; with nothing else to come, the driver gives it a moment (`lingers`).
  *
- * Buffers that the driver gives back are used again, a few of them, and let go when
- * the link is idle.
+ * Buffers that the driver gives back are used again, a few of them. Those that are far larger
+ * than what has left of late are let go (`settle`), and all of them when the link is idle, or
+ * every link would keep what its one largest moment took.
  */
 import type { Compressor } from "./large.ts";
 import { type LaneEntry, OutputLane } from "./lane.ts";
@@ -31,6 +32,11 @@ const keptBuffers = laneCount + 1;
 // A chunk this full leaves alone: what stands behind it is not worth a copy.
 const fullShare = 0.5;
 const none = new Uint8Array(0);
+// Buffers up to this size, or so many times as large as what left of late, are no waste.
+const leastKeptBytes = 4 * 1024;
+const roomyFactor = 4;
+// What the link says of itself is mostly a ping: an idle link has no use for more.
+const controlBytes = 512;
 
 /**
  * What TCP hands to the network as one piece: 45 packets of an Ethernet, and a little less than one
@@ -71,6 +77,8 @@ export class FrameWriter {
   readonly #turns: Turns;
   readonly #waiting = (lane: number): boolean => !this.lanes[lane]!.empty;
   #spares: Uint8Array<ArrayBuffer>[] = [];
+  // The largest buffer's bytes that have left since it was last looked at.
+  #largest = 0;
   // Bytes in line, in the epilogue and of the rest: whatever is in no open chunk.
   #closed = 0;
   // What the last slice left to the next: the end of a frame, which nothing may come before.
@@ -92,7 +100,7 @@ export class FrameWriter {
       },
     };
     this.#chunkBytes = Math.min(this.sliceBytes, pieceBytes);
-    this.control = new OutputLane(source, this.#chunkBytes);
+    this.control = new OutputLane(source, this.#chunkBytes, controlBytes);
     this.#critical = new OutputLane(source, this.#chunkBytes);
     this.#high = new OutputLane(source, this.#chunkBytes);
     this.#normal = new OutputLane(source, this.#chunkBytes);
@@ -108,9 +116,9 @@ export class FrameWriter {
       this.#normal.length + this.#low.length;
   }
 
-  /** True if something waits that is critical, or of the link itself. */
+  /** True if something waits that is critical, or of the link itself, or the end of a frame that has begun to leave. */
   get urgent(): boolean {
-    return !this.#critical.empty || !this.control.empty;
+    return this.#restBytes > 0 || !this.#critical.empty || !this.control.empty;
   }
 
   /** True if nothing waits but the end of the last frame, which may wait for company. */
@@ -143,6 +151,7 @@ export class FrameWriter {
   /** Takes a buffer back for reuse. The caller must not touch it afterwards. */
   giveBack(buffer: Uint8Array<ArrayBuffer>): void {
     const spares = this.#spares;
+    if (buffer.length > this.#largest) this.#largest = buffer.length;
     const whole = new Uint8Array(buffer.buffer);
     if (whole.length > this.sliceBytes + this.#overhangBytes + slackBytes) return;
     if (spares.length < keptBuffers) {
@@ -154,6 +163,16 @@ export class FrameWriter {
       0,
     );
     if (spares[smallest]!.length < whole.length) spares[smallest] = whole;
+  }
+
+  /** Lets go of buffers far larger than whatever was given back since the last call. To be called now and then. */
+  settle(): void {
+    const most = Math.max(leastKeptBytes, roomyFactor * this.#largest);
+    this.#largest = 0;
+    if (this.#spares.some(({ length }) => length > most)) {
+      this.#spares = this.#spares.filter(({ length }) => length <= most);
+    }
+    for (const lane of this.#all) if (lane.buffer.length > most) lane.trim();
   }
 
   /** Lets go of memory that an idle link does not need. */

@@ -212,6 +212,7 @@ Deno.test("a rest that waits says that it lingers, and what is critical stands r
   assert.equal(writer.lingers, false);
   const first = writer.take()!.slice();
   assert.equal(writer.lingers, true);
+  assert.equal(writer.urgent, true, "its beginning has left, and it may be critical");
   const rest = writer.bytes;
   assert(rest > 0 && rest < 1000);
   queue(writer, message(2, 2, 64 * 1024));
@@ -259,4 +260,43 @@ Deno.test("few buffers are kept, none of an idle link", () => {
   for (const output of outputs) writer.giveBack(output);
   writer.trim();
   assert.equal(again(), 0);
+});
+
+Deno.test("buffers far larger than what leaves are let go, and those that are needed are not", () => {
+  const writer = new FrameWriter();
+  const leaves = (size: number) => {
+    queue(writer, message(2, 1, size));
+    const output = writer.take()!;
+    writer.giveBack(output);
+    return output.buffer;
+  };
+  leaves(10_000);
+  const large = leaves(10_000);
+  writer.settle();
+  assert.equal(leaves(100), large, "what was needed of late is kept");
+  leaves(5000);
+  writer.settle();
+  assert.equal(leaves(100), large, "and so is what is not far larger");
+  writer.settle();
+  assert(leaves(100).byteLength <= 4096);
+});
+
+Deno.test("an open buffer far larger than what leaves is let go, too, unless bytes wait in it", () => {
+  const writer = new FrameWriter();
+  const wait = (lane: number, size: number) => queue(writer, message(lane, 1, size));
+  // Of two lanes one leaves as it stands, and the other is copied and stays open.
+  wait(0, 10);
+  wait(2, 10_000);
+  assert(writer.take()!.length > 10_000);
+  const open = writer.lanes[2]!.buffer;
+  assert(open.length > 10_000);
+  wait(2, 10);
+  writer.settle();
+  assert.equal(writer.lanes[2]!.buffer, open, "bytes wait in it");
+  writer.giveBack(writer.take()!);
+  wait(0, 10);
+  wait(2, 10_000);
+  writer.take();
+  writer.settle();
+  assert.equal(writer.lanes[2]!.buffer.length, 0);
 });

@@ -9,9 +9,12 @@
  *
  *     authentication > hello well-formed > version > cluster > self, duplicate id
  *     > certificate against hello > node that was dialled > profile > admission
+ *
+ * Once it is up, a link keeps the agreement and lets go of the rest.
  */
 import { FrameError } from "../frame/header.ts";
 import { messageClasses, messageTypeName, messageTypes } from "../frame/types.ts";
+import type { NodeDescription } from "../identity/principal.ts";
 import { samePrincipal } from "../identity/spiffe.ts";
 import { type Hello, minProtocolVersion, protocolVersion } from "../negotiation/hello.ts";
 import { decodeHello, encodeHello } from "../negotiation/hello_codec.ts";
@@ -37,8 +40,20 @@ export type HandshakeStep =
   /** The peer refused. */
   | { readonly kind: "refused"; readonly code: string; readonly message: string };
 
+/** What a handshake that is done comes to. */
+export interface Agreement {
+  /** Who is at the other end. */
+  readonly peer: NodeDescription;
+  /** What the link is like. */
+  readonly profile: NegotiatedProfile;
+  /** Which of the links between the two nodes this is. */
+  readonly slot: number;
+}
+
 /** One side's handshake. */
 export class Handshake {
+  /** What the link was made with. */
+  readonly options: LinkOptions;
   /** Our hello, as it is sent. */
   readonly ours: Uint8Array;
   /** The other side's, once it has been judged good. */
@@ -47,14 +62,13 @@ export class Handshake {
   profile: NegotiatedProfile | undefined;
   /** What frames say from now on: our own version within the major that both speak. */
   frameVersion: number = protocolVersion;
-  readonly #options: LinkOptions;
   readonly #self: Hello;
   #transcript: Uint8Array | undefined;
   #heard = false;
 
   /** Prepares our hello. */
   constructor(options: LinkOptions, limits: LinkLimits) {
-    this.#options = options;
+    this.options = options;
     this.#self = {
       version: protocolVersion,
       minVersion: minProtocolVersion,
@@ -77,7 +91,7 @@ export class Handshake {
 
   /** Which of the links between the two nodes this is: what the dialler said. */
   get slot(): number {
-    return this.#options.role === "dialer" ? this.#self.slot : this.hello?.slot ?? 0;
+    return this.options.role === "dialer" ? this.#self.slot : this.hello?.slot ?? 0;
   }
 
   /**
@@ -122,7 +136,7 @@ export class Handshake {
     const hello = decoded.value;
     const refusal = this.#checkNode(hello);
     if (refusal !== undefined) return { kind: "refuse", refusal };
-    const options = this.#options;
+    const options = this.options;
     const outcome = negotiate(this.#self, hello, options.encryption);
     if (!outcome.ok) return refuse(outcome.code, outcome.message);
     const admission = options.admit?.(hello);
@@ -166,7 +180,7 @@ export class Handshake {
   }
 
   #checkNode(hello: Hello): Refusal | undefined {
-    const { self, authentication, expected } = this.#options;
+    const { self, authentication, expected } = this.options;
     // The version first: what follows may mean something else in another one.
     const version = commonVersion(this.#self, hello);
     if (typeof version === "string") return { code: "version", message: version };

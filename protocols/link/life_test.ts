@@ -49,6 +49,25 @@ Deno.test("traffic that arrives, or is sent without a time, counts as well", () 
   assert(pings(pair, 2000).length > 8);
 });
 
+Deno.test("what a link writes its pings from is small again soon after a large message", () => {
+  const pair = Pair.up();
+  const held = () => {
+    const output = pair.dialer.takeOutput()!;
+    pair.dialer.giveBack(output);
+    return output.buffer.byteLength;
+  };
+  pings(pair, 1500);
+  pair.dialer.send(call, noFields, new Uint8Array(60_000));
+  assert(held() >= 60_000);
+  pings(pair, 300);
+  pair.dialer.send(call, noFields, none);
+  assert(held() <= 4096, "while there is traffic");
+  pings(pair, 3000);
+  pair.nowMs = pair.dialer.nextTimerMs!;
+  pair.dialer.handleTimer(pair.nowMs);
+  assert(held() <= 512, "and once there is none");
+});
+
 Deno.test("round trips are smoothed as RFC 6298 smooths them", () => {
   const live = new Liveness(defaultLimits, 0);
   let nowMs = 0;

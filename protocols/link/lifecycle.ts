@@ -22,7 +22,7 @@ import { protocolVersion } from "../negotiation/hello.ts";
 import { Announcer } from "./announcer.ts";
 import { BodyCompression } from "./compression.ts";
 import { decodeReason, needPayload, type WireReason } from "./control.ts";
-import { Handshake } from "./handshake.ts";
+import { type Agreement, Handshake } from "./handshake.ts";
 import { Liveness } from "./liveness.ts";
 import { Streams } from "./streams.ts";
 import {
@@ -47,7 +47,10 @@ export class Lifecycle<Owner> {
   live: Liveness | undefined;
   /** Set when messages go out without a time. */
   sentSinceTimer = false;
-  readonly handshake: Handshake;
+  /** Undefined once the link is up. */
+  handshake: Handshake | undefined;
+  /** What it came to; undefined until the link is up, and kept when it is closed. */
+  agreed: Agreement | undefined;
   readonly streams: Streams<Owner>;
   readonly reader: FrameReader;
   readonly out: Announcer;
@@ -55,7 +58,6 @@ export class Lifecycle<Owner> {
   readonly #limits: LinkLimits;
   readonly #counters: LinkCounters;
   readonly #writer: FrameWriter;
-  readonly #options: LinkOptions;
   #deadlineMs: number;
   #deadlineGraced = false;
   #nowMs: number;
@@ -75,7 +77,6 @@ export class Lifecycle<Owner> {
     writer: FrameWriter,
     nowMs: number,
   ) {
-    this.#options = options;
     this.#handler = handler;
     this.#limits = limits;
     this.#counters = counters;
@@ -157,6 +158,7 @@ export class Lifecycle<Owner> {
     if (this.state === "draining" && nowMs >= this.#deadlineMs) {
       return this.#endDrained();
     }
+    this.#writer.settle();
     if (this.sentSinceTimer) {
       this.sentSinceTimer = false;
       live.traffic(nowMs);
@@ -245,10 +247,10 @@ export class Lifecycle<Owner> {
   }
 
   #handshakeFrame(version: number, type: number, payload: Uint8Array): void {
-    const step = this.handshake.handle(version, type, payload);
+    const step = this.handshake!.handle(version, type, payload);
     switch (step.kind) {
       case "accept":
-        this.out.version = this.handshake.frameVersion;
+        this.out.version = this.handshake!.frameVersion;
         return this.out.say("link.accept", step.payload);
       case "refuse":
         return this.#refuse(step.refusal);
@@ -307,14 +309,13 @@ export class Lifecycle<Owner> {
   }
 
   #up(): void {
-    const { hello, profile } = this.handshake;
+    const { hello, profile, options, slot } = this.handshake!;
+    this.handshake = undefined;
+    this.agreed = { peer: hello!.node, profile: profile!, slot };
     this.live = new Liveness(this.#limits, this.#nowMs);
     this.reader.maxFrameBytes = this.#limits.maxFrameBytes;
-    const compression = BodyCompression.of(
-      profile!,
-      this.#limits.compressionThresholdBytes,
-      this.#options.compression?.bind(this.#options),
-    );
+    const make = options.compression?.bind(options);
+    const compression = BodyCompression.of(profile!, this.#limits.compressionThresholdBytes, make);
     this.streams.start(this.out.version, hello!.limits, compression);
     this.state = "up";
     this.#handler.up(hello!.node, profile!, hello!);

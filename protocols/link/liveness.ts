@@ -35,7 +35,8 @@ export class Liveness {
   /** Whether frames get anywhere. */
   readonly progress: Progress;
   readonly #limits: LinkLimits;
-  readonly #sentMs: Float64Array = new Float64Array(remembered).fill(NaN);
+  // A buffer outside of the heap for so few would cost a link more than they do.
+  readonly #sentMs: number[] = new Array<number>(remembered).fill(NaN);
   #varianceMs = 0;
   #waiting = false;
   #waitSinceMs = 0;

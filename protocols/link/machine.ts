@@ -86,12 +86,12 @@ export class LinkMachine<Owner = undefined> {
 
   /** Who is at the other end, once the link has been up. */
   get peer(): NodeDescription | undefined {
-    return this.#life.live === undefined ? undefined : this.#life.handshake.hello!.node;
+    return this.#life.agreed?.peer;
   }
 
   /** What the link is like, once it has been up. */
   get profile(): NegotiatedProfile | undefined {
-    return this.#life.live === undefined ? undefined : this.#life.handshake.profile;
+    return this.#life.agreed?.profile;
   }
 
   /** The smoothed round trip in ms, once measured. */
@@ -131,7 +131,7 @@ export class LinkMachine<Owner = undefined> {
 
   /** Which of the links between the two nodes this is, as the dialler says: known to an acceptor once it is up. */
   get slot(): number {
-    return this.#life.handshake.slot;
+    return (this.#life.agreed ?? this.#life.handshake!).slot;
   }
 
   /** True once as much waits as should: hold back until it has been written. */

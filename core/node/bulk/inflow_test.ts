@@ -126,6 +126,34 @@ Deno.test("what comes in bursts of a whole window costs no memory beyond the fir
   await reader.cancel();
 });
 
+Deno.test("the end reaches a reader that has asked more than once, with and without memory of its own", async () => {
+  for (const mode of [undefined, "byob"] as const) {
+    const bench = new Bench();
+    const reader = bench.inflow.stream.getReader({ mode } as { mode: "byob" });
+    const asked = [1, 2, 3].map(() => reader.read(new Uint8Array(100)));
+    await settled();
+    bench.inflow.push(pattern(10));
+    bench.inflow.end();
+    const [first, ...others] = await Promise.all(asked);
+    assert.deepEqual(first!.value, pattern(10));
+    for (const { done } of others) assert.equal(done, true);
+    assert.equal(bench.read, 10);
+  }
+});
+
+Deno.test("half of what a reader of larger elements asks for fails that reader, and nobody else", async () => {
+  for (const turns of [false, true]) {
+    const bench = new Bench();
+    const reader = bench.inflow.stream.getReader({ mode: "byob" });
+    const reading = reader.read(new Uint16Array(4));
+    await settled();
+    bench.inflow.push(pattern(1));
+    if (turns) await bench.turn();
+    bench.inflow.end();
+    await assert.rejects(reading, TypeError);
+  }
+});
+
 Deno.test("the end comes behind the bytes; an error instead of those that were not handed over", async () => {
   const ended = new Bench();
   ended.inflow.push(pattern(10));

@@ -26,7 +26,8 @@ export interface ExchangesSetup {
   >;
   /** Who handles which frame type; read at each request. */
   readonly handlers: ReadonlyMap<number, MessageHandler>;
-  readonly log: Logger;
+  /** Made when there is something to tell: of most links there never is. */
+  log(): Logger;
   /** Sends what was queued. False: the link is full. */
   wrote(): boolean;
   /** The answers to so many requests of this side arrived, which were asked in the same turn. */
@@ -169,7 +170,7 @@ export class Exchanges implements ExchangeOwner {
 
   /** Logs what a handler threw. */
   handlerThrew(type: number | undefined, error: unknown): void {
-    this.#setup.log.error("A message handler threw.", { type, error: describe(error) });
+    this.#setup.log().error("A message handler threw.", { type, error: describe(error) });
   }
 
   /** All that was read is handled. */
@@ -277,7 +278,7 @@ export class Exchanges implements ExchangeOwner {
       command();
     } catch (error) {
       const { code, message } = translate(error);
-      this.#setup.log.debug("A link did not take a command.", { code, message });
+      this.#setup.log().debug("A link did not take a command.", { code, message });
     }
     this.#setup.wrote();
   }

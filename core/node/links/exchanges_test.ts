@@ -27,7 +27,7 @@ function exchangesWith(request: NonNullable<MessageHandler["request"]>): Exchang
       reset: nothing,
     },
     handlers: new Map([[0x0300, { request }]]),
-    log: new FakeHost().log,
+    log: () => new FakeHost().log,
     wrote: () => true,
     answered: nothing,
   });

@@ -127,7 +127,8 @@ export class Link implements PeerLink {
   };
 
   private constructor(setup: LinkSetup) {
-    const { host, connection, options } = setup;
+    // What closures refer to is kept as long as the link: these, and not the setup as a whole.
+    const { host, connection, options, compression, latency } = setup;
     this.id = setup.id;
     this.connection = connection;
     this.direction = options.role === "dialer" ? "dialled" : "accepted";
@@ -139,7 +140,6 @@ export class Link implements PeerLink {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.gone = promise;
     this.#resolveGone = resolve;
-    const { compression } = setup;
     const load = { now: () => host.now(), backlog: () => this.#machine.outputBytes };
     const make: LinkOptions["compression"] = compression &&
       ((profile) => this.#compression = compressionOf(profile, compression, load));
@@ -160,11 +160,11 @@ export class Link implements PeerLink {
       link: this,
       machine: this.#machine,
       handlers: setup.handlers,
-      log: host.log.with({ link: setup.id }),
+      log: () => host.log.with({ link: this.id }),
       wrote: () => this.#wrote(),
       // Both times were read for a whole turn and a whole read anyway: a clock for each costs more.
       answered: (type, askedMs, times) =>
-        setup.latency.record(type, this.heardAtMs - askedMs, this.heardAtMs, times),
+        latency.record(type, this.heardAtMs - askedMs, this.heardAtMs, times),
     });
   }
 

@@ -1,13 +1,14 @@
 /**
  * The peers of a node: what turns transports into a network.
  *
- * Five parts, each a file: the address book (where nodes may be), the dialler
+ * Its parts, each a file: the address book (where nodes may be), the dialler
  * (from an address to a link), the keeper (links to seeds, for ever), the
- * connections (links within bounds) and the table (who is known, which link
- * stays). This one holds them together and is the contract's face: a message to
- * a node finds the healthiest usable link in the table; without one, the
- * addresses of the book are dialled a bounded number of rounds, shared by all
- * who wait, unless the node dials in first. A sweep closes what idles.
+ * connections (links within bounds), the table (who is known, which link
+ * stays), the pool (links to a peer beyond its first) and the demands. This one
+ * holds them together and is the contract's face: who sends to a node gets the
+ * usable link that its table has for the use (peer.ts); without one, a demand
+ * dials the addresses of the book a bounded number of rounds, shared by all who
+ * wait, unless the node dials in first. A sweep closes what idles.
  */
 import type {
   LinkUse,

@@ -31,7 +31,14 @@ import type { Host } from "../../kernel/host.ts";
 import { decode, encode } from "@mycnet/protocols/codec";
 import { type MessageFields, messageTypes, noFields } from "@mycnet/protocols/frame";
 import type { Directory } from "./directory.ts";
-import { isNewer, recordFromWire, type RecordStamp, recordToWire, wireSize } from "./record.ts";
+import {
+  isNewer,
+  recordFromWire,
+  type RecordStamp,
+  recordToWire,
+  type SignedRecord,
+  wireSize,
+} from "./record.ts";
 
 /** Stamps in one message. */
 const digestPart = 1000;
@@ -55,6 +62,13 @@ export interface SyncParts {
   readonly intervalMs: number;
 }
 
+/** One record, as it is sent. */
+interface News {
+  readonly signed: SignedRecord;
+  readonly ageS: number;
+  readonly message: Uint8Array;
+}
+
 /** See the head of this file. */
 export class DirectorySync implements Disposable {
   readonly #host: Host;
@@ -64,6 +78,8 @@ export class DirectorySync implements Disposable {
   /** Marks that have not been heard yet, by number. */
   readonly #marks = new Map<number, { readonly link: PeerLink; readonly heard: () => void }>();
   #lastMark = 0;
+  /** What was sent alone last: news goes to every link, and is encoded for the first. */
+  #news: News | undefined;
   readonly #stop = new DisposableStack();
   readonly #ended = new AbortController();
 
@@ -154,8 +170,12 @@ export class DirectorySync implements Disposable {
   }
 
   #send(link: PeerLink, message: Record<string, unknown>, fields = noFields): boolean {
+    return this.#sendEncoded(link, encode(message), fields);
+  }
+
+  #sendEncoded(link: PeerLink, message: Uint8Array, fields = noFields): boolean {
     try {
-      link.send(directoryType, fields, encode(message));
+      link.send(directoryType, fields, message);
       return true;
     } catch (error) {
       // The link is going; whoever comes after it gets everything anew.
@@ -170,7 +190,7 @@ export class DirectorySync implements Disposable {
       queue = new LinkQueue(link, {
         signal: this.#ended.signal,
         take: (nodes) => this.#take(nodes),
-        send: (records) => this.#send(link, { records }),
+        send: (records) => this.#sendEncoded(link, records),
         mark: (mark) => {
           // A link that takes no more brings nothing more that we would have to wait for.
           if (!this.#send(link, { mark })) this.#heard(link, mark);
@@ -181,8 +201,13 @@ export class DirectorySync implements Disposable {
     return queue;
   }
 
-  /** Takes as many records as fit one message out of a set of ids. */
-  #take(nodes: Set<string>): unknown[] {
+  /** Takes as many records as fit one message out of a set of ids: the message, if there is any record. */
+  #take(nodes: Set<string>): Uint8Array | undefined {
+    if (nodes.size === 1) {
+      const [node] = nodes;
+      nodes.clear();
+      return this.#alone(node);
+    }
     const records: unknown[] = [];
     let bytes = 0;
     for (const node of nodes) {
@@ -194,7 +219,18 @@ export class DirectorySync implements Disposable {
       records.push(recordToWire(signed, this.#directory.ageS(node)));
       bytes += size;
     }
-    return records;
+    return records.length === 0 ? undefined : encode({ records });
+  }
+
+  #alone(node: string): Uint8Array | undefined {
+    const signed = this.#directory.signed(node);
+    if (signed === undefined) return undefined;
+    const ageS = this.#directory.ageS(node);
+    if (this.#news?.signed !== signed || this.#news.ageS !== ageS) {
+      const message = encode({ records: [recordToWire(signed, ageS)] });
+      this.#news = { signed, ageS, message };
+    }
+    return this.#news.message;
   }
 
   #handler(): MessageHandler {
@@ -289,8 +325,8 @@ export class DirectorySync implements Disposable {
 
 interface QueueOwner {
   readonly signal: AbortSignal;
-  take(nodes: Set<string>): unknown[];
-  send(records: unknown[]): boolean;
+  take(nodes: Set<string>): Uint8Array | undefined;
+  send(records: Uint8Array): boolean;
   mark(mark: number): void;
 }
 
@@ -334,7 +370,7 @@ class LinkQueue {
       while (this.#nodes.size + this.#marks.length > 0 && !signal.aborted) {
         await this.#link.writable(signal);
         const records = take(this.#nodes);
-        if (records.length > 0 && !send(records)) return;
+        if (records !== undefined && !send(records)) return;
         if (this.#nodes.size === 0) this.#marks.splice(0).forEach(mark);
       }
     } catch {

@@ -82,6 +82,31 @@ Deno.test("addresses from records are hints for the peers, and withdrawn with th
   assert.deepEqual(a.peers.hints.map((it) => it.id), ["b"]);
 });
 
+Deno.test("news that goes to many links is encoded once, and each news as it is then", async () => {
+  const network = new FakeNetwork();
+  await using _ = network;
+  const hub = network.add("hub");
+  const leaves = ["a", "b", "c", "d"].map((id) => network.add(id));
+  for (const { id } of leaves) network.link("hub", id);
+  await network.settle();
+  const sent: Uint8Array[] = [];
+  for (const link of hub.peers.links()) {
+    const send = link.send.bind(link);
+    link.send = (type, fields, body) => {
+      sent.push(body);
+      return send(type, fields, body);
+    };
+  }
+  for (const name of ["one", "two"]) {
+    sent.length = 0;
+    serve(leaves[0], name);
+    await network.settle();
+    assert.equal(sent.length, 3, "to all but where it came from");
+    assert.equal(new Set(sent).size, 1);
+    for (const leaf of leaves) assert.deepEqual(view(leaf)[name], ["a"]);
+  }
+});
+
 Deno.test("a push that was lost is made good by the next comparison", async () => {
   const network = new FakeNetwork();
   await using _ = network;

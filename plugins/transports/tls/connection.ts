@@ -62,7 +62,7 @@ export class TlsConnection implements Connection {
   };
 
   constructor(options: TlsConnectionOptions) {
-    const { socket } = options;
+    const { socket, gone } = options;
     this.transport = options.transport;
     this.authentication = options.authentication;
     this.localAddress = formatHostPort(socket.localAddress ?? "", socket.localPort ?? 0);
@@ -78,7 +78,7 @@ export class TlsConnection implements Connection {
     socket.on("close", () => {
       this.#gone = this.#over = true;
       this.#closing?.[Symbol.dispose]();
-      options.gone(this);
+      gone(this);
       if (this.#handlers !== undefined) this.#tellClosed();
     });
   }
