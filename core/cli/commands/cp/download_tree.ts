@@ -122,8 +122,7 @@ export async function* remotePages(
 
 /** Whether a name is no more than one on this machine. The node that was asked may run on another. */
 function fits({ name }: Entry): boolean {
-  // deno-lint-ignore no-control-regex -- control characters are what it is for.
-  const unfit = Deno.build.os === "windows" ? /[\u0000-\u001f\\/:*?"<>|]|[. ]$/ : /[\u0000/]/;
+  const unfit = Deno.build.os === "windows" ? /[\p{Cc}\\/:*?"<>|]|[. ]$/u : /[\0/]/;
   return name !== "" && name !== "." && name !== ".." && !unfit.test(name);
 }
 
