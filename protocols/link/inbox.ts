@@ -3,6 +3,7 @@
  * decompressed. Whatever does not add up is the peer's fault and ends the link.
  */
 import { type AssembledMessage, FragmentReader } from "../frame/fragment.ts";
+import { flag } from "../frame/flags.ts";
 import { FrameError } from "../frame/header.ts";
 import type { PrefixReader } from "../frame/prefix_reader.ts";
 import { type BodyCompression, decompress } from "./compression.ts";
@@ -34,7 +35,12 @@ export class Inbox {
 
   /** A fragment arrived; returns the message that is complete with it. @throws {FrameError} */
   fragment(bytes: Uint8Array, start: number, end: number): AssembledMessage | undefined {
-    return this.#fragments.push(bytes, start, end);
+    const whole = this.#fragments.push(bytes, start, end);
+    // Fragments are compressed one by one.
+    if (whole !== undefined && (whole.bytes[0]! & flag.compressed >> 8) !== 0) {
+      throw new FrameError("peer", "a message in fragments that would be compressed twice");
+    }
+    return whole;
   }
 
   /** The body of the message that `prefix` read last, as its sender had it; its fields were read before. @throws {FrameError} */

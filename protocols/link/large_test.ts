@@ -127,6 +127,7 @@ Deno.test("compressed bytes that are not what they say end the link, as the peer
     "link.fragment",
     new Uint8Array([0, 7, 3, 1, 0, 0, 0, 9, 0, 0, 0, 9, 1]),
   );
+  const twice = compressedMessage(1, 50).subarray(headerBytes);
   const cases: [Uint8Array, Partial<LinkOptions>, RegExp][] = [
     [compressedMessage(1, 50), {}, /on a link without compression/],
     [fragment, {}, /on a link without compression/],
@@ -141,6 +142,14 @@ Deno.test("compressed bytes that are not what they say end the link, as the peer
       /cannot be read: a bomb/,
     ],
     [fragment, wrong(() => new Uint8Array(0)), /should be 9 and are 0/],
+    [
+      control(
+        "link.fragment",
+        new Uint8Array([0, 3, 3, 1, 0, 0, 0, twice.length, ...twice]),
+      ),
+      compressing(),
+      /compressed twice/,
+    ],
   ];
   for (const [sent, options, message] of cases) {
     const pair = Pair.up(compressing(), options);
