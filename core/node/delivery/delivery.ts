@@ -117,7 +117,7 @@ export class NodeDelivery implements Delivery, Disposable {
     const lane = peer.volatile(index);
     const refused = options.wait === false
       ? lane.full(body.length) || this.#setup.peers.link(node)?.full === true
-      : lane.full(body.length) && !lane.mayWait(body.length);
+      : !lane.mayWait(body.length);
     if (refused) {
       return this.#refuse(
         new MycnetError("overloaded", `too much waits for node "${node}" already`),
