@@ -236,7 +236,7 @@ export class FrameWriter {
   /** Keeps what overhangs a piece by little for the next slice; returns how much. */
   #keepRest(target: Uint8Array, end: number): number {
     const over = end % this.#pieceBytes;
-    if (over === end || over > this.#overhangBytes) return 0;
+    if (over === 0 || over === end || over > this.#overhangBytes) return 0;
     if (this.#rest.length === 0) this.#rest = new Uint8Array(this.#overhangBytes);
     this.#rest.set(target.subarray(end - over, end));
     this.#restBytes = over;

@@ -31,6 +31,6 @@ export class Reports<T extends { readonly at: number }> {
   #read(line: LogLine, since: number): T | undefined {
     if (line.message !== this.#message || Number(line.at) < since) return undefined;
     // A cast, since the line is what the plugin beside this file was given, made into JSON and back.
-    return line as unknown as T;
+    return line as object as T;
   }
 }

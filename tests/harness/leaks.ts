@@ -14,9 +14,9 @@ const lookEveryMs = 5;
 
 /** What node: modules have open, timers included: the kind of each, e.g. `TCPServerWrap`. */
 export function openResources(): readonly string[] {
-  // A cast, since Deno's types of node:process lack what Node has had since 17.3.
-  const { getActiveResourcesInfo } = process as unknown as { getActiveResourcesInfo(): string[] };
-  return getActiveResourcesInfo.call(process);
+  // Deno's types of node:process lack what Node has had since 17.3.
+  const active: () => string[] = Reflect.get(process, "getActiveResourcesInfo");
+  return active.call(process);
 }
 
 /** Kinds of resources and how many of each are open, e.g. `TCPServerWrap: 1`. */

@@ -117,11 +117,11 @@ export class Child implements AsyncDisposable {
   }
 
   /** Waits for the line of JSON whose `event` is this one, and gives it as what its program wrote it from. */
-  event<T>(event: string): Promise<T> {
+  event<T extends object>(event: string): Promise<T> {
     return this.json(
       `the event "${event}"`,
       // A cast, since the line is what a program of this project was told to say.
-      (line) => line.event === event ? line as unknown as T : undefined,
+      (line) => line.event === event ? line as T : undefined,
     );
   }
 

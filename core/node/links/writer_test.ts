@@ -66,23 +66,26 @@ class Bench implements OutputSource {
     this.#written = undefined;
     written();
   }
+
+  /** The write is over, and has left the end of a frame behind. */
+  writtenBut(left: number): void {
+    this.outputBytes = left;
+    this.lingers = true;
+    this.written();
+  }
 }
 
 Deno.test("the end of a frame that lingers goes with what the same turn queues, or after the turn", async () => {
   const bench = new Bench();
   bench.queue(300);
   await settled();
-  bench.outputBytes = 80;
-  bench.lingers = true;
-  bench.written();
+  bench.writtenBut(80);
   await settled();
   assert.deepEqual(bench.writes, [300]);
   bench.queue(200);
   await settled();
   assert.deepEqual(bench.writes, [300, 280], "company came");
-  bench.outputBytes = 80;
-  bench.lingers = true;
-  bench.written();
+  bench.writtenBut(80);
   await bench.host.advance(0);
   assert.deepEqual(bench.writes, [300, 280, 80], "none came");
   bench.written();
@@ -92,10 +95,8 @@ Deno.test("a link that finishes writes what lingers first", async () => {
   const bench = new Bench();
   bench.queue(300);
   await settled();
-  bench.outputBytes = 80;
-  bench.lingers = true;
   bench.writer.finish();
-  bench.written();
+  bench.writtenBut(80);
   await bench.host.advance(0);
   assert.deepEqual(bench.writes, [300, 80]);
   assert.equal(bench.closed, false);

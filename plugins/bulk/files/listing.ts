@@ -14,8 +14,8 @@
 import { join } from "node:path";
 import { MycnetError } from "../../../core/kernel/errors.ts";
 import { diskError, type Folder, isName, isPart, look } from "./folder.ts";
-import { Recent } from "./hashing.ts";
 import { type FolderPage, type ListQuestion, pageNames } from "./protocol.ts";
+import { Recent } from "./recent.ts";
 import { statOf } from "./sender.ts";
 
 /** Names that a scan keeps; while it runs, twice as many. */

@@ -15,8 +15,9 @@ import type { IncomingBulk } from "../../../core/contracts/bulk.ts";
 import { MycnetError } from "../../../core/kernel/errors.ts";
 import type { Host } from "../../../core/kernel/host.ts";
 import { diskError, type Folder, look, partSuffix, same, syncFolder } from "./folder.ts";
-import { hashFile, pieceBytes, Recent } from "./hashing.ts";
+import { hashFile, pieceBytes } from "./hashing.ts";
 import { type CommitQuestion, type Had, type HaveQuestion, readPut } from "./protocol.ts";
+import { Recent } from "./recent.ts";
 
 /** Running hashes that are remembered; for others the part is read once more. */
 const maxHashes = 64;

@@ -10,8 +10,9 @@ import type { Bulk } from "../../../core/contracts/bulk.ts";
 import { MycnetError } from "../../../core/kernel/errors.ts";
 import type { Host } from "../../../core/kernel/host.ts";
 import { diskError, type Folder, type OpenFile } from "./folder.ts";
-import { hashFile, pieceBytes, Recent } from "./hashing.ts";
+import { hashFile, pieceBytes } from "./hashing.ts";
 import type { DigestQuestion, FetchQuestion, FileStat, StatQuestion } from "./protocol.ts";
+import { Recent } from "./recent.ts";
 
 /** Digests that are remembered. */
 const maxDigests = 64;

@@ -4,8 +4,9 @@
  * The socket does the work; this class turns its events into the contract's: one
  * `closed`, no bytes after `close`, and a limit on how long a polite end may take.
  * A write's callback comes when the kernel has the bytes, so one outstanding write
- * is all the buffering there is. Reads allocate nothing (reads.ts). Before `open`, and while paused, nothing is read
- * from the TCP socket beneath (flow.ts), and so the peer feels it.
+ * is all the buffering there is. Reads allocate nothing (reads.ts). Before `open`,
+ * and while paused, nothing is read from the TCP socket beneath (flow.ts), and so the
+ * peer feels it.
  */
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";

@@ -78,14 +78,12 @@ function reuse(socket: TLSSocket, data: (bytes: Uint8Array) => void): boolean {
   const callback = placeOf(socket, "kBufferCb");
   if (typeof handle?.useUserBuffer !== "function" || !place || !callback) return false;
   const buffer = decrypted ??= new Uint8Array(bufferBytes);
-  // The symbols were found on this socket, though its type knows nothing of them: what the option
-  // `onread` sets up, and what the socket looks at when its handle has read.
-  const places = socket as unknown as Record<symbol, unknown>;
-  places[place] = buffer;
-  places[callback] = (count: number): true => {
+  // What the option `onread` sets up, and what the socket looks at when its handle has read.
+  Reflect.set(socket, place, buffer);
+  Reflect.set(socket, callback, (count: number): true => {
     data(new Uint8Array(buffer.buffer, 0, count));
     return true; // Reads on: who wants to pause stops the flow beneath.
-  };
+  });
   handle.useUserBuffer(buffer);
   return true;
 }
@@ -95,7 +93,8 @@ function reuse(socket: TLSSocket, data: (bytes: Uint8Array) => void): boolean {
  * is closed, and of methods that may be missing.
  */
 function handleOf(socket: Socket): StreamHandle | undefined {
-  return (socket as unknown as { readonly _handle?: StreamHandle | null })._handle ?? undefined;
+  const handle: StreamHandle | null | undefined = Reflect.get(socket, "_handle");
+  return handle ?? undefined;
 }
 
 function placeOf(socket: TLSSocket, name: string): symbol | undefined {

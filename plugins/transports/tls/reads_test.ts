@@ -13,7 +13,7 @@ type Undocumented = Record<PropertyKey, unknown>;
 
 /** Undocumented as it is, the tests take parts of it away. */
 function handleOf(socket: Socket): Undocumented {
-  return (socket as unknown as { readonly _handle: Undocumented })._handle;
+  return Reflect.get(socket, "_handle");
 }
 
 /** A method that this Deno does not have, on one handle. */
@@ -27,7 +27,7 @@ function without(socket: Socket, method: string): void {
 function withoutPlace(socket: TLSSocket, description: string): void {
   const symbol = Object.getOwnPropertySymbols(socket).find((it) => it.description === description);
   assert.ok(symbol !== undefined, `${description} is there to be taken away`);
-  delete (socket as unknown as Undocumented)[symbol];
+  Reflect.deleteProperty(socket, symbol);
 }
 
 /** A connection whose client's end is not read yet. */

@@ -6,10 +6,10 @@
  * changed meanwhile begins anew. At the end the SHA-256 of the whole is compared with the node's,
  * and only then the part is renamed over the file.
  */
-import { createHash } from "node:crypto";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import { codeOf, MycnetError } from "../../../kernel/errors.ts";
 import type { Copied, Copying } from "./copied.ts";
+import { partOf } from "./part.ts";
 import { type RemotePlace, routeOf } from "./places.ts";
 import { retrying } from "./retries.ts";
 import { RunningHash } from "./running_hash.ts";
@@ -48,7 +48,7 @@ export async function downloadTo(
       const sha256 = await equalDigest(copying, from, stat, place);
       if (sha256 !== undefined) return { bytes: stat.size, sha256, isUnchanged: true as const };
     }
-    const at = partOf(place, from, stat.version);
+    const at = partOf(place, from.node, from.path, stat.version);
     using part = await openPart(at);
     const offset = Math.min((await part.stat()).size, stat.size);
     // Whatever lies behind the end would be in the file, and in no SHA-256.
@@ -134,11 +134,6 @@ async function placeOf(from: RemotePlace, to: string): Promise<string> {
     if (!(error instanceof Deno.errors.NotFound)) throw unusable(to, error);
   }
   return to;
-}
-
-function partOf(place: string, { node, path }: RemotePlace, version: string): string {
-  const name = createHash("sha256").update(JSON.stringify([node, path, version])).digest("hex");
-  return join(dirname(place), `.${basename(place)}.${name.slice(0, 16)}.mycnet-part`);
 }
 
 async function openPart(at: string): Promise<Deno.FsFile> {

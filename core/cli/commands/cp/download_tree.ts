@@ -6,11 +6,11 @@
  * was interrupted goes on when it is given again, and does not take what it made for what was there.
  * Symbolic links are followed in the place that the command line names, and nowhere below.
  */
-import { createHash } from "node:crypto";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { MycnetError } from "../../../kernel/errors.ts";
 import type { CopiedTree, Copying } from "./copied.ts";
 import { downloadTo, type Stat, unusable } from "./download.ts";
+import { partOf } from "./part.ts";
 import { type RemotePlace, routeOf } from "./places.ts";
 import { patiently } from "./retries.ts";
 import { below, copyTree, type Entry, type Page, type TreeProgress } from "./tree.ts";
@@ -41,7 +41,8 @@ export async function downloadTree(
   keep: string | undefined,
   mode: number,
 ): Promise<CopiedTree> {
-  const note = keep === undefined ? undefined : noteOf(to, from);
+  // Says that the folder was made for this copy.
+  const note = keep === undefined ? undefined : partOf(to, "folder", from.node, from.path);
   const root = await rootOf(to, keep, note, mode);
   const place = (path: string): RemotePlace => ({ node: from.node, path: below(from.path, path) });
   const copied = await copyTree(copying, {
@@ -124,12 +125,6 @@ export async function* remotePages(
 function fits({ name }: Entry): boolean {
   const unfit = Deno.build.os === "windows" ? /[\p{Cc}\\/:*?"<>|]|[. ]$/u : /[\0/]/;
   return name !== "" && name !== "." && name !== ".." && !unfit.test(name);
-}
-
-/** What says that a folder was made for this copy. */
-function noteOf(to: string, { node, path }: RemotePlace): string {
-  const name = createHash("sha256").update(JSON.stringify(["folder", node, path])).digest("hex");
-  return join(dirname(to), `.${basename(to)}.${name.slice(0, 16)}.mycnet-part`);
 }
 
 function unlessMissing(error: unknown): undefined {

@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { MycnetError } from "../../../kernel/errors.ts";
 import type { CopiedTree, Copying } from "./copied.ts";
+import { partSuffix } from "./part.ts";
 import { type RemotePlace, routeOf } from "./places.ts";
 import { patiently } from "./retries.ts";
 import { below, copyTree, type Entry, type Page, type TreeProgress } from "./tree.ts";
@@ -63,7 +64,7 @@ export async function* localPages(dir: string): AsyncGenerator<Page> {
   try {
     for await (const { name } of Deno.readDir(dir)) {
       // What an interrupted copy left here.
-      if (name.toLowerCase().endsWith(".mycnet-part")) continue;
+      if (name.toLowerCase().endsWith(partSuffix)) continue;
       names.push(name);
       if (names.length < pageNames) continue;
       yield await pageOf(dir, names);
